@@ -1,1 +1,9 @@
+//! What Tradepost stands on and what knows nothing of commerce: the database seam, the event log,
+//! jobs, HTTP rules, clock and ids. The compiler enforces it: this crate cannot name a chapter.
 
+pub mod clock;
+pub mod db;
+pub mod events;
+pub mod http;
+pub mod id;
+pub mod jobs;

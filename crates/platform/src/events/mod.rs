@@ -1,0 +1,190 @@
+//! The event log: what happened, written in the transaction in which it happened.
+//!
+//! Everything derived (search index, notifications, rollups, webhooks) follows the log afterwards
+//! with a watermark of its own and can be thrown away and rebuilt from it. Followers read the view
+//! `settled_events`, which on PostgreSQL hides events that a still running transaction could precede:
+//! two transactions may commit in the other order than their sequence numbers.
+
+use crate::clock::Timestamp;
+use crate::db::{Db, DbError, Param, Row, Tx};
+use crate::id::new_id;
+use crate::params;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// An event to be written.
+#[derive(Clone, Debug)]
+pub struct NewEvent<'a> {
+    /// `<object type>.<past participle>`, such as `order.placed`. Never renamed.
+    pub kind: &'a str,
+    /// What it happened to, such as `order`.
+    pub object_type: &'a str,
+    pub object_id: &'a str,
+    /// The object's version after the change.
+    pub object_version: i64,
+    /// The client or part of the program that did it.
+    pub actor: &'a str,
+    /// JSON: what a follower needs to know, without secrets.
+    pub data: &'a str,
+    pub at: Timestamp,
+}
+
+/// An event as followers and histories read it.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub position: Position,
+    pub id: String,
+    pub kind: String,
+    pub object_type: String,
+    pub object_id: String,
+    pub object_version: i64,
+    pub actor: String,
+    pub data: String,
+    pub at: Timestamp,
+}
+
+/// A place in the log: the writing transaction (0 on SQLite, where commits are in sequence) and the
+/// sequence number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub tx: i64,
+    pub seq: i64,
+}
+
+/// Events read at a time.
+const BATCH_MAX: i64 = 500;
+
+/// Appends `event` to the log, in the caller's transaction.
+pub async fn append(tx: &mut Tx, event: &NewEvent<'_>) -> Result<(), DbError> {
+    append_all(tx, std::slice::from_ref(event)).await
+}
+
+/// Appends several events with one statement.
+pub async fn append_all(tx: &mut Tx, events: &[NewEvent<'_>]) -> Result<(), DbError> {
+    let ids: Vec<String> = events.iter().map(|_| new_id("evt")).collect();
+    let mut values = Vec::with_capacity(events.len() * 8);
+    for (event, id) in events.iter().zip(&ids) {
+        values.extend([
+            Param::Text(id),
+            Param::Text(event.kind),
+            Param::Text(event.object_type),
+            Param::Text(event.object_id),
+            Param::Int(event.object_version),
+            Param::Text(event.actor),
+            Param::Text(event.data),
+            Param::Int(event.at.micros()),
+        ]);
+    }
+    let head = "INSERT INTO events (id, kind, object_type, object_id, object_version, actor, data, occurred_at)";
+    tx.insert_many(head, 8, &values, "").await.map(drop)
+}
+
+const COLUMNS: &str =
+    "tx, seq, id, kind, object_type, object_id, object_version, actor, data, occurred_at";
+
+/// The settled events after `position`, oldest first, at most 500.
+pub async fn after(tx: &mut Tx, position: Position) -> Result<Vec<Event>, DbError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM settled_events WHERE (tx, seq) > ($1, $2) ORDER BY tx, seq LIMIT $3"
+    );
+    tx.fetch_all(
+        &sql,
+        params![position.tx, position.seq, BATCH_MAX],
+        read_event,
+    )
+    .await
+}
+
+/// The position of the newest settled event, or the start of the log.
+pub async fn head(tx: &mut Tx) -> Result<Position, DbError> {
+    let sql = "SELECT tx, seq FROM settled_events ORDER BY tx DESC, seq DESC LIMIT 1";
+    let head = tx
+        .fetch_optional(sql, &[], |row| {
+            Ok(Position {
+                tx: row.get(0)?,
+                seq: row.get(1)?,
+            })
+        })
+        .await?;
+    Ok(head.unwrap_or_default())
+}
+
+/// The events of one object, oldest first.
+pub async fn of_object(
+    tx: &mut Tx,
+    object_type: &str,
+    object_id: &str,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<Event>, DbError> {
+    let sql = "SELECT CAST(0 AS BIGINT), seq, id, kind, object_type, object_id, object_version, actor, data, occurred_at
+        FROM events WHERE object_type = $1 AND object_id = $2 ORDER BY seq LIMIT $3 OFFSET $4";
+    tx.fetch_all(
+        sql,
+        params![object_type, object_id, limit, offset],
+        read_event,
+    )
+    .await
+}
+
+fn read_event(row: &Row<'_>) -> Result<Event, DbError> {
+    Ok(Event {
+        position: Position {
+            tx: row.get(0)?,
+            seq: row.get(1)?,
+        },
+        id: row.get(2)?,
+        kind: row.get(3)?,
+        object_type: row.get(4)?,
+        object_id: row.get(5)?,
+        object_version: row.get(6)?,
+        actor: row.get(7)?,
+        data: row.get(8)?,
+        at: row.get(9)?,
+    })
+}
+
+/// A follower's own place in the log, kept in the database.
+pub async fn watermark(tx: &mut Tx, follower: &str) -> Result<Position, DbError> {
+    let sql = "SELECT tx, seq FROM followers WHERE name = $1";
+    let position = tx
+        .fetch_optional(sql, params![follower], |row| {
+            Ok(Position {
+                tx: row.get(0)?,
+                seq: row.get(1)?,
+            })
+        })
+        .await?;
+    Ok(position.unwrap_or_default())
+}
+
+/// Moves a follower's place, in the transaction that did what the events asked for: exactly once.
+pub async fn set_watermark(tx: &mut Tx, follower: &str, to: Position) -> Result<(), DbError> {
+    let sql = "INSERT INTO followers (name, tx, seq) VALUES ($1, $2, $3)
+        ON CONFLICT (name) DO UPDATE SET tx = excluded.tx, seq = excluded.seq";
+    tx.execute(sql, params![follower, to.tx, to.seq])
+        .await
+        .map(drop)
+}
+
+/// Wakes followers and workers of this process when something was committed. A nudge may be lost
+/// (another node wrote): everyone also looks by a timer.
+#[derive(Clone, Default)]
+pub struct Nudge(Arc<Notify>);
+
+impl Nudge {
+    /// Something was committed.
+    pub fn send(&self) {
+        self.0.notify_waiters();
+    }
+
+    /// Waits for a nudge, at most `at_most`.
+    pub async fn wait(&self, at_most: std::time::Duration) {
+        let _ = tokio::time::timeout(at_most, self.0.notified()).await;
+    }
+}
+
+/// Where the log stands now.
+pub async fn head_of(db: &Db) -> Result<Position, DbError> {
+    head(&mut db.read().await?).await
+}

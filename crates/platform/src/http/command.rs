@@ -1,0 +1,472 @@
+//! Writes: a strict body, an optional `Idempotency-Key`, an optional `If-Match`.
+//!
+//! The key's row is written in the same transaction as the work (or, when the work was refused and
+//! changed nothing, right after it), so a retry can never do it twice and a crash leaves no key
+//! without its work.
+
+use super::layer::{ClientName, RequestId};
+use super::problem::{FieldError, Place, Problem, codes};
+use super::reply::Reply;
+use super::schema::decode;
+use super::strict::parse_strict;
+use crate::clock::Timestamp;
+use crate::db::{Db, DbError, Tx};
+use crate::params;
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// The largest request body, after decompression.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_WAIT: Duration = Duration::from_secs(30);
+/// How long a key is remembered.
+const KEY_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A write request whose body reads as `T`.
+#[derive(Debug)]
+pub struct Command<T> {
+    /// The checked body.
+    pub body: T,
+    /// What makes it happen once.
+    pub once: Once,
+}
+
+/// A change of an existing object (RFC 7396): the fields that were sent, not yet checked, because
+/// read-only fields may be sent back unchanged and only the present object can tell.
+#[derive(Debug)]
+pub struct MergePatch {
+    /// The fields that were sent.
+    pub fields: Map<String, Value>,
+    /// What makes it happen once.
+    pub once: Once,
+}
+
+/// The identity of a write request.
+#[derive(Debug)]
+pub struct Once {
+    key: Option<String>,
+    client: String,
+    fingerprint: String,
+    request_id: String,
+    if_match: Option<i64>,
+}
+
+impl<S, T> FromRequest<S> for Command<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + JsonSchema + 'static,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (once, value) = read(request).await?;
+        Ok(Command {
+            body: decode(value)?,
+            once,
+        })
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for MergePatch {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (once, value) = read(request).await?;
+        match value {
+            Value::Object(fields) => Ok(MergePatch { fields, once }),
+            _ => Err(Problem::new(&codes::INVALID_BODY, "expected an object").at(
+                "#",
+                "invalid_type",
+                "expected object",
+            )),
+        }
+    }
+}
+
+impl MergePatch {
+    /// Checks the change against `current` (the object as a GET shows it): fields of `current` that `T`
+    /// does not know are read-only and accepted only unchanged.
+    ///
+    /// # Errors
+    /// 422 with `read_only` for each changed one, and all that breaks the schema of `T`.
+    pub fn read_against<T>(fields: &Map<String, Value>, current: &Value) -> Result<T, Problem>
+    where
+        T: DeserializeOwned + JsonSchema + 'static,
+    {
+        let schema = super::schema::Schema::of::<T>();
+        let known = schema
+            .json
+            .pointer("/properties")
+            .and_then(Value::as_object);
+        let mut wanted = Map::new();
+        let mut errors = Vec::new();
+        for (name, value) in fields {
+            let writable = known.is_some_and(|known| known.contains_key(name));
+            match current.get(name) {
+                _ if writable => {
+                    wanted.insert(name.clone(), value.clone());
+                }
+                Some(present) if present == value => {}
+                Some(_) => errors.push(FieldError {
+                    place: Place::Pointer(format!("#/{name}")),
+                    code: "read_only",
+                    detail: format!("`{name}` cannot be changed here"),
+                }),
+                None => {
+                    wanted.insert(name.clone(), value.clone()); // the schema refuses it by name
+                }
+            }
+        }
+        let wanted = Value::Object(wanted);
+        errors.extend(schema.violations(&wanted));
+        if !errors.is_empty() {
+            return Err(super::schema::field_errors_to_problem(errors));
+        }
+        decode(wanted)
+    }
+}
+
+async fn read(request: Request) -> Result<(Once, Value), Problem> {
+    let (parts, body) = request.into_parts();
+    let bytes = read_body(&parts.headers, body).await?;
+    let value = if bytes.is_empty() && !parts.headers.contains_key(header::CONTENT_TYPE) {
+        Value::Object(Map::new()) // a command that needs nothing, such as POST …/cancel
+    } else {
+        require_json(&parts.method, &parts.headers)?;
+        parse_strict(&bytes).map_err(|reason| Problem::new(&codes::MALFORMED_JSON, reason))?
+    };
+    let key = idempotency_key(&parts.headers)?;
+    let fingerprint = match &key {
+        Some(_) => fingerprint(&parts.method, parts.uri.path(), parts.uri.query(), &bytes),
+        None => String::new(), // nothing will ask for it
+    };
+    let once = Once {
+        key,
+        client: parts
+            .extensions
+            .get::<ClientName>()
+            .map(|client| client.0.to_string())
+            .unwrap_or_default(),
+        fingerprint,
+        request_id: parts
+            .extensions
+            .get::<RequestId>()
+            .map(|id| id.0.to_string())
+            .unwrap_or_default(),
+        if_match: if_match(&parts.headers)?,
+    };
+    Ok((once, value))
+}
+
+/// The whole body, at most 1 MiB after decompression, within 30 s.
+///
+/// # Errors
+/// 413, 408, or 400 when it broke off.
+pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    let too_large = || {
+        Problem::new(
+            &codes::PAYLOAD_TOO_LARGE,
+            format!("the limit is {BODY_BYTES_MAX} bytes"),
+        )
+    };
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > BODY_BYTES_MAX as u64) {
+        return Err(too_large());
+    }
+    let limited = Limited::new(body, BODY_BYTES_MAX);
+    match tokio::time::timeout(BODY_WAIT, limited.collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::new(
+            &codes::MALFORMED_JSON,
+            "the body broke off or could not be decompressed",
+        )),
+        Err(_) => Err(Problem::new(
+            &codes::REQUEST_TIMEOUT,
+            "the body did not arrive within 30 s",
+        )),
+    }
+}
+
+fn require_json(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = media_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let merge_patch = *method == Method::PATCH && essence == "application/merge-patch+json";
+    if essence == "application/json" || merge_patch {
+        return Ok(());
+    }
+    let (accepts, types) = match *method {
+        Method::PATCH => (
+            "accept-patch",
+            "application/merge-patch+json, application/json",
+        ),
+        _ => ("accept-post", "application/json"),
+    };
+    Err(Problem::new(
+        &codes::UNSUPPORTED_MEDIA_TYPE,
+        format!("expected {types}, found `{essence}`"),
+    )
+    .header(HeaderName::from_static(accepts), types))
+}
+
+fn invalid_header(name: &'static str, expected: &str) -> Problem {
+    let error = FieldError {
+        place: Place::Header(name),
+        code: "invalid_format",
+        detail: expected.to_owned(),
+    };
+    Problem::new(&codes::INVALID_HEADER, format!("{name}: {expected}")).with_errors(vec![error])
+}
+
+/// Stripe's bare token, or the quoted string of the IETF draft.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default().trim();
+    let bare = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(text);
+    if (1..=255).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_graphic()) {
+        return Ok(Some(bare.to_owned()));
+    }
+    Err(invalid_header(
+        "Idempotency-Key",
+        "expected 1 to 255 visible ASCII characters",
+    ))
+}
+
+/// The version in `If-Match`; `*` asks only that the object exists. A proxy's `W/` or encoding suffix
+/// is tolerated.
+fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let inner = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
+    let version = inner
+        .split(['.', '-'])
+        .next()
+        .and_then(|version| version.parse().ok());
+    version
+        .map(Some)
+        .ok_or_else(|| invalid_header("If-Match", "expected an ETag as it was answered, or *"))
+}
+
+fn fingerprint(method: &Method, path: &str, query: Option<&str>, body: &[u8]) -> String {
+    let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    for part in [method.as_str(), path, query.unwrap_or_default()] {
+        digest.update(part.as_bytes());
+        digest.update(b"\n");
+    }
+    digest.update(body);
+    digest
+        .finish()
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+impl Once {
+    /// Whether the request carries an `Idempotency-Key`.
+    pub fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Refuses the write when `If-Match` names another version than `current`.
+    ///
+    /// # Errors
+    /// 412 `precondition_failed` with the present `ETag`'s version.
+    pub fn check_version(if_match: Option<i64>, current: i64) -> Result<(), Problem> {
+        match if_match {
+            Some(wanted) if wanted != current => {
+                let detail = format!("version {wanted} was expected, the object is at {current}");
+                Err(Problem::new(&codes::PRECONDITION_FAILED, detail)
+                    .header(header::ETAG, &format!("\"{current}\"")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The version in `If-Match`, if it was sent.
+    pub fn if_match(&self) -> Option<i64> {
+        self.if_match
+    }
+
+    /// Runs `work` in one write transaction, once per key: a repeated request is answered with what
+    /// was stored.
+    ///
+    /// # Errors
+    /// What `work` answers; 422 `idempotency_key_reused`; 409 `idempotency_in_progress`.
+    pub async fn run<F>(self, db: &Db, now: Timestamp, work: F) -> Result<Reply, Problem>
+    where
+        F: AsyncFnOnce(&mut Tx) -> Result<Reply, Problem> + Send + 'static,
+    {
+        let Once {
+            key: Some(key),
+            client,
+            fingerprint,
+            request_id,
+            ..
+        } = self
+        else {
+            return db.write(work).await;
+        };
+        let stored = StoredKey {
+            client,
+            key,
+            fingerprint,
+            expires_at: now + KEY_LIFE,
+        };
+        let mine = stored.clone();
+        let outcome = db
+            .write(async move |tx| {
+                if let Some(replay) = mine.find(tx, now).await? {
+                    return Ok(replay);
+                }
+                let reply = work(tx).await?;
+                mine.insert(tx, &reply).await?;
+                Ok(reply)
+            })
+            .await;
+        match outcome {
+            Err(problem) if is_final(&problem) => {
+                // The refused work changed nothing; its answer is kept all the same.
+                let reply = Reply {
+                    status: problem.status(),
+                    headers: vec![(
+                        header::CONTENT_TYPE,
+                        HeaderValue::from_static("application/problem+json"),
+                    )],
+                    body: problem.body(&request_id),
+                };
+                db.write(async move |tx| match stored.find(tx, now).await? {
+                    Some(_) => Ok(()),
+                    None => stored.insert(tx, &reply).await,
+                })
+                .await?;
+                Err(problem)
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+/// Refusals that a retry would meet again; the key's own refusals are not stored under it.
+fn is_final(problem: &Problem) -> bool {
+    let own = [
+        codes::IDEMPOTENCY_KEY_REUSED.code,
+        codes::IDEMPOTENCY_IN_PROGRESS.code,
+        codes::CONFLICT.code,
+    ];
+    matches!(
+        problem.status(),
+        StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY
+    ) && !own.contains(&problem.code().code)
+}
+
+#[derive(Clone)]
+struct StoredKey {
+    client: String,
+    key: String,
+    fingerprint: String,
+    expires_at: Timestamp,
+}
+
+impl StoredKey {
+    async fn find(&self, tx: &mut Tx, now: Timestamp) -> Result<Option<Reply>, Problem> {
+        let sql = "SELECT fingerprint, expires_at, status, location, etag, content_type, body
+            FROM idempotency_keys WHERE client_id = $1 AND key = $2";
+        let row = tx
+            .fetch_optional(sql, params![self.client, self.key], |row| {
+                let mut reply = Reply {
+                    status: u16::try_from(row.get::<i64>(2)?)
+                        .ok()
+                        .and_then(|s| StatusCode::from_u16(s).ok())
+                        .unwrap_or_default(),
+                    headers: Vec::new(),
+                    body: row.get(6)?,
+                };
+                let names = [header::LOCATION, header::ETAG, header::CONTENT_TYPE];
+                for (index, name) in names.into_iter().enumerate() {
+                    if let Some(value) = row.get::<Option<&str>>(3 + index)? {
+                        reply = reply.with(name, value);
+                    }
+                }
+                Ok((row.get::<String>(0)?, row.get::<Timestamp>(1)?, reply))
+            })
+            .await?;
+        let Some((fingerprint, expires_at, reply)) = row else {
+            return Ok(None);
+        };
+        if expires_at <= now {
+            let sql = "DELETE FROM idempotency_keys WHERE client_id = $1 AND key = $2";
+            tx.execute(sql, params![self.client, self.key]).await?;
+            return Ok(None);
+        }
+        if fingerprint != self.fingerprint {
+            let detail = "the key belongs to a request with another method, path, query or body";
+            return Err(Problem::new(&codes::IDEMPOTENCY_KEY_REUSED, detail));
+        }
+        Ok(Some(reply.with(
+            HeaderName::from_static("idempotent-replayed"),
+            "true",
+        )))
+    }
+
+    async fn insert(&self, tx: &mut Tx, reply: &Reply) -> Result<(), Problem> {
+        let sql = "INSERT INTO idempotency_keys
+            (client_id, key, fingerprint, expires_at, status, location, etag, content_type, body)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        let inserted = tx
+            .execute(
+                sql,
+                params![
+                    self.client,
+                    self.key,
+                    self.fingerprint,
+                    self.expires_at,
+                    i64::from(reply.status.as_u16()),
+                    reply.header(&header::LOCATION),
+                    reply.header(&header::ETAG),
+                    reply.header(&header::CONTENT_TYPE),
+                    reply.body
+                ],
+            )
+            .await;
+        match inserted {
+            Ok(_) => Ok(()),
+            // Another node (or connection) committed the same key while this one worked: its work
+            // stands, this one is rolled back.
+            Err(DbError::Unique { .. }) => Err(Problem::new(
+                &codes::IDEMPOTENCY_IN_PROGRESS,
+                "a request with this key is being executed",
+            )
+            .header(header::RETRY_AFTER, "1")),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

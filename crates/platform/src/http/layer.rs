@@ -1,0 +1,400 @@
+//! What happens around every request: its id, limits, error form, headers, metrics and one log line.
+
+use super::problem::{LoggedCode, Problem, codes};
+use crate::clock::Clock;
+use crate::db::count_statements;
+use crate::id::new_request_id;
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use metrics::{Counter, Histogram, Label};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use tower::ServiceExt;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
+use tower_http::decompression::RequestDecompressionLayer;
+
+/// The longest path and query.
+const TARGET_BYTES_MAX: usize = 8 * 1024;
+/// How long a request may take before it is given up.
+const REQUEST_TIME: Duration = Duration::from_secs(30);
+/// Log lines that may wait for a slow disk; more are counted and dropped.
+const LOG_QUEUE_MAX: usize = 16 * 1024;
+
+/// Who calls, as an opaque name (a client id): set by the product's authentication, read by
+/// idempotency and the log.
+#[derive(Clone, Debug)]
+pub struct ClientName(pub Arc<str>);
+
+/// The id of a request: echoed, logged, and in every problem.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub Arc<str>);
+
+/// The address of the peer, as the connection sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerAddress(pub IpAddr);
+
+/// The route that answered, for log and metrics: set on the response by the product's guard.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// Such as `/v2/orders/{id}`.
+    pub route: &'static str,
+    /// Who was answered.
+    pub client: Option<ClientName>,
+}
+
+tokio::task_local! {
+    static REQUEST_ID: Arc<str>;
+}
+
+/// The id of the request that the current task serves, or `none` outside of one.
+pub fn current_request_id() -> Arc<str> {
+    REQUEST_ID
+        .try_with(Arc::clone)
+        .unwrap_or_else(|_| Arc::from("none"))
+}
+
+/// The whole HTTP face: the router and what surrounds it.
+#[derive(Clone)]
+pub struct Stack(Arc<Inner>);
+
+struct Inner {
+    plain: Router,
+    compressed: Router,
+    clock: Clock,
+    log: Option<SyncSender<String>>,
+    seen: RwLock<HashMap<(&'static str, u16), (Counter, Histogram)>>,
+}
+
+impl Stack {
+    /// `log` is where the line of each request goes; `None` writes none.
+    pub fn new(router: Router, clock: Clock, log: Option<Box<dyn std::io::Write + Send>>) -> Stack {
+        let worth_it = SizeAbove::new(1024).and(
+            |_: StatusCode,
+             _: axum::http::Version,
+             headers: &HeaderMap,
+             _: &axum::http::Extensions| { !headers.contains_key("x-no-compression") },
+        );
+        let compressed = router
+            .clone()
+            .layer(CompressionLayer::new().compress_when(worth_it))
+            .layer(RequestDecompressionLayer::new());
+        let log = log.map(spawn_log_writer);
+        Stack(Arc::new(Inner {
+            plain: router,
+            compressed,
+            clock,
+            log,
+            seen: RwLock::default(),
+        }))
+    }
+
+    /// Answers one request.
+    pub async fn handle(&self, request: Request<Body>, peer: IpAddr) -> Response {
+        let started = Instant::now();
+        let request_id = request_id(request.headers());
+        let method = request.method().clone();
+        let traceparent = request.headers().get("traceparent").cloned();
+        let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
+        let scope = REQUEST_ID.scope(
+            request_id.clone(),
+            count_statements(self.answer(request, peer, &request_id)),
+        );
+        let (mut response, statements) = scope.await;
+        if let Some(tags) = if_none_match {
+            revalidate(&method, &tags, &mut response);
+        }
+        finish_headers(response.headers_mut(), &request_id, statements, traceparent);
+        self.record(
+            &method,
+            &response,
+            &request_id,
+            statements,
+            started.elapsed(),
+        );
+        response
+    }
+
+    async fn answer(
+        &self,
+        mut request: Request<Body>,
+        peer: IpAddr,
+        request_id: &Arc<str>,
+    ) -> Response {
+        let target = request
+            .uri()
+            .path_and_query()
+            .map_or(0, |target| target.as_str().len());
+        if target > TARGET_BYTES_MAX {
+            return Problem::new(
+                &codes::URI_TOO_LONG,
+                format!("{target} bytes; the limit is 8,192"),
+            )
+            .into_response();
+        }
+        if request.uri().path().starts_with("/v2") && !accepts_json(request.headers()) {
+            return Problem::new(&codes::NOT_ACCEPTABLE, "Accept excludes application/json")
+                .into_response();
+        }
+        let coded = [header::ACCEPT_ENCODING, header::CONTENT_ENCODING]
+            .iter()
+            .any(|name| request.headers().contains_key(name));
+        request
+            .extensions_mut()
+            .insert(RequestId(request_id.clone()));
+        request.extensions_mut().insert(PeerAddress(peer));
+        let router = if coded {
+            &self.0.compressed
+        } else {
+            &self.0.plain
+        };
+        let answer = catch_panics(router.clone().oneshot(request));
+        match tokio::time::timeout(REQUEST_TIME, answer).await {
+            Ok(Some(Ok(response))) => response,
+            Ok(None) => Problem::new(
+                &codes::INTERNAL,
+                "the cause is in the server's log under the request id",
+            )
+            .into_response(),
+            Err(_) => Problem::new(&codes::TIMEOUT, "given up after 30 s")
+                .header(header::RETRY_AFTER, "1")
+                .into_response(),
+        }
+    }
+
+    fn record(
+        &self,
+        method: &Method,
+        response: &Response,
+        request_id: &str,
+        statements: u64,
+        took: Duration,
+    ) {
+        let answered = response.extensions().get::<Answered>();
+        let route = answered.map_or("(none)", |answered| answered.route);
+        let status = response.status().as_u16();
+        let (counter, histogram) = self.instruments(route, status);
+        counter.increment(1);
+        histogram.record(took.as_secs_f64());
+        let Some(log) = &self.0.log else { return };
+        let client = answered
+            .and_then(|answered| answered.client.as_ref())
+            .map_or("-", |client| &client.0);
+        let code = response
+            .extensions()
+            .get::<LoggedCode>()
+            .map_or("-", |code| code.0);
+        let bytes = response.body().size_hint().exact().unwrap_or(0);
+        // Every value is ours or a checked token: nothing needs escaping but the method, which hyper
+        // has limited to RFC 9110 token characters.
+        let line = format!(
+            "{{\"at\":\"{}\",\"level\":\"info\",\"message\":\"request\",\"method\":\"{method}\",\"route\":\"{route}\",\"status\":{status},\"duration_ms\":{:.3},\"statements\":{statements},\"bytes\":{bytes},\"client\":\"{client}\",\"code\":\"{code}\",\"request_id\":\"{request_id}\"}}\n",
+            self.0.clock.now().to_jiff(),
+            took.as_secs_f64() * 1e3,
+        );
+        if let Err(TrySendError::Full(_)) = log.try_send(line) {
+            metrics::counter!("log_lines_dropped_total").increment(1);
+        }
+    }
+
+    fn instruments(&self, route: &'static str, status: u16) -> (Counter, Histogram) {
+        let known = self
+            .0
+            .seen
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&(route, status))
+            .cloned();
+        known.unwrap_or_else(|| {
+            let labels = vec![
+                Label::new("route", route),
+                Label::new("status", status.to_string()),
+            ];
+            let made = (
+                metrics::counter!("http_requests_total", labels.clone()),
+                metrics::histogram!("http_request_duration_seconds", labels),
+            );
+            self.0
+                .seen
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert((route, status), made.clone());
+            made
+        })
+    }
+}
+
+/// Lines are written by a thread of their own, in batches: a request never waits for the disk.
+fn spawn_log_writer(mut out: Box<dyn std::io::Write + Send>) -> SyncSender<String> {
+    let (sender, lines) = sync_channel::<String>(LOG_QUEUE_MAX);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one log thread, bounded by LOG_QUEUE_MAX"
+    )]
+    let spawned = std::thread::Builder::new()
+        .name("request-log".into())
+        .spawn(move || {
+            let mut batch = String::new();
+            while let Ok(line) = lines.recv() {
+                batch.push_str(&line);
+                while batch.len() < 64 * 1024 {
+                    let Ok(line) = lines.try_recv() else { break };
+                    batch.push_str(&line);
+                }
+                let _ = out.write_all(batch.as_bytes()).and_then(|()| out.flush()); // nowhere left to say so
+                batch.clear();
+            }
+        });
+    if let Err(error) = spawned {
+        tracing::error!(%error, "no request log: its thread did not start");
+    }
+    sender
+}
+
+fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let given = headers
+        .get("x-request-id")
+        .and_then(|value| value.to_str().ok());
+    let valid = |id: &&str| {
+        (1..=128).contains(&id.len())
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
+    given
+        .filter(valid)
+        .map_or_else(|| new_request_id().into(), Arc::from)
+}
+
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let mut ranges = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .peekable();
+    if ranges.peek().is_none() {
+        return true;
+    }
+    ranges.flat_map(|value| value.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let excluded = parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        let json = matches!(
+            essence.as_str(),
+            "*/*"
+                | "application/*"
+                | "application/json"
+                | "application/problem+json"
+                | "text/csv"
+                | ""
+        );
+        json && !excluded
+    })
+}
+
+/// A GET whose `If-None-Match` names the present representation gets 304 and no body (RFC 9110 §13.1.2).
+fn revalidate(method: &Method, tags: &HeaderValue, response: &mut Response) {
+    let readable = *method == Method::GET || *method == Method::HEAD;
+    if !readable || response.status() != StatusCode::OK {
+        return;
+    }
+    let (Some(current), Ok(tags)) = (
+        response
+            .headers()
+            .get(header::ETAG)
+            .and_then(|tag| tag.to_str().ok()),
+        tags.to_str(),
+    ) else {
+        return;
+    };
+    let current = current.trim_start_matches("W/").trim_matches('"');
+    let same = |tag: &str| {
+        let tag = tag.trim().trim_start_matches("W/").trim_matches('"');
+        tag == "*" || tag == current || tag.split('-').next() == Some(current)
+    };
+    if tags.split(',').any(same) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().remove(header::CONTENT_TYPE);
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = Body::empty();
+    }
+}
+
+fn finish_headers(
+    headers: &mut HeaderMap,
+    request_id: &str,
+    statements: u64,
+    traceparent: Option<HeaderValue>,
+) {
+    const SAME: [(HeaderName, HeaderValue); 5] = [
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ),
+        (
+            HeaderName::from_static("api-version"),
+            HeaderValue::from_static("2.1.0"),
+        ),
+        (
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            HeaderValue::from_static("*"),
+        ),
+        (
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static(
+                "ETag, Link, Location, X-Total-Count, X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, Idempotent-Replayed, Deprecation, Sunset, WWW-Authenticate, API-Version",
+            ),
+        ),
+    ];
+    headers.extend(SAME);
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-cache"),
+        );
+    }
+    headers
+        .entry(header::VARY)
+        .or_insert(HeaderValue::from_static(
+            "Accept, Accept-Encoding, Authorization, Origin",
+        ));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(
+            "default-src 'none'; frame-ancestors 'none'",
+        ));
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert("x-request-id", value);
+    }
+    if let Ok(value) = HeaderValue::from_str(&format!("db;desc=\"{statements}\"")) {
+        headers.insert("server-timing", value);
+    }
+    if let Some(value) = traceparent {
+        headers.insert("traceparent", value);
+    }
+}
+
+/// Polls `future`; a panic in it becomes `None` and is logged by the panic hook.
+async fn catch_panics<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    std::future::poll_fn(
+        |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => Poll::Ready(None),
+        },
+    )
+    .await
+}

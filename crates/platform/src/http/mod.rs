@@ -1,0 +1,26 @@
+//! The HTTP rules that hold for every endpoint: one error form, strict input, paging, idempotency,
+//! entity tags, limits, request log.
+
+mod command;
+mod cursor;
+mod endpoint;
+mod layer;
+mod page;
+mod problem;
+mod query;
+mod reply;
+mod schema;
+mod server;
+mod strict;
+
+pub use command::{BODY_BYTES_MAX, Command, MergePatch, Once, read_body};
+pub use cursor::CursorKey;
+pub use endpoint::{Access, Document, Endpoint, Operation, delete, get, patch, post, put};
+pub use layer::{Answered, ClientName, PeerAddress, RequestId, Stack, current_request_id};
+pub use page::{Page, PageQuery};
+pub use problem::{Code, FieldError, Place, Problem, codes};
+pub use query::Query;
+pub use reply::Reply;
+pub use schema::{Patch, Schema, field_errors_to_problem};
+pub use server::{ServeError, bind, serve};
+pub use strict::parse_strict;

@@ -1,0 +1,220 @@
+//! Request types carry their JSON Schema, and the schema in the OpenAPI document is the validator:
+//! what the document permits is accepted, what it forbids is refused, with every violation at once.
+
+use super::problem::{FieldError, Place, Problem, codes};
+use jsonschema::Validator;
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde_json::Value;
+use std::any::TypeId;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{OnceLock, PoisonError, RwLock};
+
+/// Violations reported for one request.
+const ERRORS_MAX: usize = 50;
+
+/// A compiled JSON Schema of a Rust type.
+pub struct Schema {
+    /// The schema itself, self-contained.
+    pub json: Value,
+    validator: Validator,
+}
+
+impl Schema {
+    /// The schema of `T`, generated and compiled once.
+    pub fn of<T: JsonSchema + 'static>() -> &'static Schema {
+        static KNOWN: OnceLock<RwLock<HashMap<TypeId, &'static Schema>>> = OnceLock::new();
+        let known = KNOWN.get_or_init(RwLock::default);
+        let id = TypeId::of::<T>();
+        if let Some(schema) = known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+        {
+            return schema;
+        }
+        let generator = SchemaGenerator::new(SchemaSettings::draft2020_12().for_deserialize());
+        let json = generator.into_root_schema_for::<T>().to_value();
+        let validator = jsonschema::options()
+            .should_validate_formats(true)
+            .build(&json)
+            .expect("a schema derived from a type is valid");
+        // One per request type of the program, for its whole life: leaking it is the cheapest owner.
+        let schema: &'static Schema = Box::leak(Box::new(Schema { json, validator }));
+        known
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, schema);
+        schema
+    }
+
+    /// Every way in which `value` breaks the schema, at most 50; empty when it holds.
+    pub fn violations(&self, value: &Value) -> Vec<FieldError> {
+        if self.validator.is_valid(value) {
+            return Vec::new();
+        }
+        let mut errors = Vec::new();
+        for error in self.validator.iter_errors(value) {
+            self.explain(&error, &mut errors);
+            if errors.len() >= ERRORS_MAX {
+                break;
+            }
+        }
+        errors
+    }
+
+    fn explain(&self, error: &jsonschema::ValidationError<'_>, errors: &mut Vec<FieldError>) {
+        let base = format!("#{}", error.instance_path());
+        let mut push = |pointer: String, code: &'static str, detail: String| {
+            errors.push(FieldError {
+                place: Place::Pointer(pointer),
+                code,
+                detail,
+            });
+        };
+        if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() {
+            for name in unexpected {
+                push(
+                    format!("{base}/{}", escape(name)),
+                    "unknown_field",
+                    format!("`{name}` is not a known field"),
+                );
+            }
+            return;
+        }
+        let (code, detail) = describe(error.kind(), error.instance());
+        let pointer = match error.kind() {
+            ValidationErrorKind::Required { property } => {
+                format!("{base}/{}", escape(property.as_str().unwrap_or_default()))
+            }
+            _ => base,
+        };
+        push(pointer, self.code_in_schema(error).unwrap_or(code), detail);
+    }
+
+    /// A schema may name the code for its own violations (`"x-code": "money_must_be_integer"`).
+    fn code_in_schema(&self, error: &jsonschema::ValidationError<'_>) -> Option<&'static str> {
+        let path = error.schema_path().to_string();
+        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let code = self.json.pointer(parent)?.get("x-code")?.as_str()?;
+        (code == "money_must_be_integer").then_some("money_must_be_integer")
+    }
+}
+
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+fn describe(kind: &ValidationErrorKind, instance: &Value) -> (&'static str, String) {
+    use ValidationErrorKind as Kind;
+    match kind {
+        Kind::Required { property } => ("required", format!("{property} is required")),
+        Kind::Type { kind } => ("invalid_type", format!("expected {}", type_names(kind))),
+        Kind::MinLength { limit } => ("too_short", format!("expected at least {limit} characters")),
+        Kind::MaxLength { limit } => ("too_long", format!("expected at most {limit} characters")),
+        Kind::MinItems { limit } => ("too_few", format!("expected at least {limit} items")),
+        Kind::MaxItems { limit } => ("too_many", format!("expected at most {limit} items")),
+        Kind::MaxProperties { limit } => ("too_many", format!("expected at most {limit} members")),
+        Kind::UniqueItems => ("not_unique", "expected items that differ".to_owned()),
+        Kind::Minimum { limit } => ("too_small", format!("expected at least {limit}")),
+        Kind::ExclusiveMinimum { limit } => ("too_small", format!("expected more than {limit}")),
+        Kind::Maximum { limit } => ("too_large", format!("expected at most {limit}")),
+        Kind::Enum { options } => ("invalid_value", format!("expected one of {options}")),
+        Kind::Constant { expected_value } => {
+            ("invalid_value", format!("expected {expected_value}"))
+        }
+        Kind::Pattern { pattern } => (
+            "invalid_format",
+            format!("expected text that matches {pattern}"),
+        ),
+        Kind::Format { format } => ("invalid_format", format!("expected a {format}")),
+        Kind::PropertyNames { error } => ("invalid_key", error.to_string()),
+        _ if instance.is_null() => ("invalid_value", "null is not accepted here".to_owned()),
+        _ => ("invalid_value", "none of the accepted forms".to_owned()),
+    }
+}
+
+fn type_names(kind: &TypeKind) -> String {
+    match kind {
+        TypeKind::Single(one) => one.to_string(),
+        TypeKind::Multiple(many) => many
+            .into_iter()
+            .map(|one| one.to_string())
+            .collect::<Vec<_>>()
+            .join(" or "),
+    }
+}
+
+/// 422 `invalid_body` for `errors`.
+pub fn field_errors_to_problem(errors: Vec<FieldError>) -> Problem {
+    let detail = match errors.as_slice() {
+        [
+            FieldError {
+                place: Place::Pointer(pointer),
+                detail,
+                ..
+            },
+        ] => format!("{pointer}: {detail}"),
+        many => format!("{} fields break a rule", many.len()),
+    };
+    Problem::new(&codes::INVALID_BODY, detail).with_errors(errors)
+}
+
+/// Reads `value` as `T` after checking it against the schema of `T`.
+///
+/// # Errors
+/// 422 `invalid_body` with every violation.
+pub(super) fn decode<T: JsonSchema + DeserializeOwned + 'static>(
+    value: Value,
+) -> Result<T, Problem> {
+    let errors = Schema::of::<T>().violations(&value);
+    if !errors.is_empty() {
+        return Err(field_errors_to_problem(errors));
+    }
+    // A rule that JSON Schema cannot say (an instant that does not exist, say) fails here.
+    serde_json::from_value(value)
+        .map_err(|error| Problem::new(&codes::INVALID_BODY, error.to_string()))
+}
+
+/// A field of a change: left away, `null`, or a value (RFC 7396).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Patch<T> {
+    /// Not sent: stays as it is.
+    #[default]
+    Keep,
+    /// Sent as `null`: cleared.
+    Clear,
+    /// Sent with a value.
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// The field after the change, where it may be absent.
+    pub fn apply(self, field: &mut Option<T>) {
+        match self {
+            Patch::Keep => {}
+            Patch::Clear => *field = None,
+            Patch::Set(value) => *field = Some(value),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Patch::Clear, Patch::Set))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Patch<T> {
+    fn schema_name() -> Cow<'static, str> {
+        <Option<T>>::schema_name()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> schemars::Schema {
+        <Option<T>>::json_schema(generator)
+    }
+}

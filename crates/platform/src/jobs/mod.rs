@@ -1,0 +1,143 @@
+//! Jobs: rows that are claimed with a lease in one statement. No transaction is held while a job
+//! runs (on SQLite that would stop every writer). A job may run twice when its worker dies, so every
+//! job is idempotent.
+
+use crate::clock::Timestamp;
+use crate::db::{Db, DbError, Tx};
+use crate::id::new_id;
+use crate::params;
+use std::time::Duration;
+
+/// A job to be done.
+#[derive(Clone, Debug)]
+pub struct NewJob<'a> {
+    /// Which kind of work, such as `send_notification`.
+    pub kind: &'a str,
+    /// JSON: ids only; the rows they name are the truth.
+    pub payload: &'a str,
+    /// Lower runs first among those that are due: 0 critical, 1 high, 2 normal, 3 low.
+    pub priority: i64,
+    /// Not before this instant.
+    pub run_at: Timestamp,
+    /// Tries before it is given up as dead.
+    pub attempts_max: i64,
+}
+
+/// A claimed job; it is the claimer's until its lease ends.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub id: String,
+    pub kind: String,
+    pub payload: String,
+    /// Which try this is, 1 for the first.
+    pub attempt: i64,
+    pub attempts_max: i64,
+}
+
+/// How long a claimed job belongs to its worker.
+pub const LEASE: Duration = Duration::from_secs(300);
+
+/// Enqueues `job` in the caller's transaction and returns its id.
+pub async fn enqueue(tx: &mut Tx, job: &NewJob<'_>, now: Timestamp) -> Result<String, DbError> {
+    let id = new_id("job");
+    let sql = "INSERT INTO jobs (id, kind, payload, priority, run_at, attempts, attempts_max, state, created_at)
+        VALUES ($1, $2, $3, $4, $5, 0, $6, 'waiting', $7)";
+    tx.execute(
+        sql,
+        params![
+            id,
+            job.kind,
+            job.payload,
+            job.priority,
+            job.run_at,
+            job.attempts_max,
+            now
+        ],
+    )
+    .await?;
+    Ok(id)
+}
+
+/// Claims up to `count` due jobs of `kind` for `owner`. The condition stands twice so that on
+/// PostgreSQL a row that another worker claimed meanwhile is checked again and left out.
+pub async fn claim(
+    db: &Db,
+    kind: &'static str,
+    owner: &str,
+    now: Timestamp,
+    count: i64,
+) -> Result<Vec<Job>, DbError> {
+    if !any_due(db, kind, now).await? {
+        return Ok(Vec::new()); // an idle worker writes nothing
+    }
+    let owner = owner.to_owned();
+    db.write(async move |tx| {
+        let sql = "UPDATE jobs SET state = 'running', lease_owner = $1, lease_until = $2, attempts = attempts + 1
+            WHERE id IN (SELECT id FROM jobs WHERE kind = $3 AND run_at <= $4
+                AND (state = 'waiting' OR (state = 'running' AND lease_until < $4))
+                ORDER BY priority, run_at, id LIMIT $5)
+            AND (state = 'waiting' OR (state = 'running' AND lease_until < $4))
+            RETURNING id, kind, payload, attempts, attempts_max, priority, run_at";
+        let mut jobs = tx
+            .fetch_all(sql, params![owner, now + LEASE, kind, now, count], |row| {
+                let job = Job {
+                    id: row.get(0)?,
+                    kind: row.get(1)?,
+                    payload: row.get(2)?,
+                    attempt: row.get(3)?,
+                    attempts_max: row.get(4)?,
+                };
+                Ok((row.get::<i64>(5)?, row.get::<i64>(6)?, job))
+            })
+            .await?;
+        jobs.sort_by(|a, b| (a.0, a.1, &a.2.id).cmp(&(b.0, b.1, &b.2.id)));
+        Ok(jobs.into_iter().map(|(_, _, job)| job).collect())
+    })
+    .await
+}
+
+async fn any_due(db: &Db, kind: &str, now: Timestamp) -> Result<bool, DbError> {
+    let sql = "SELECT id FROM jobs WHERE kind = $1 AND run_at <= $2
+        AND (state = 'waiting' OR (state = 'running' AND lease_until < $2)) LIMIT 1";
+    let due = db
+        .read()
+        .await?
+        .fetch_optional(sql, params![kind, now], |row| row.get::<String>(0))
+        .await?;
+    Ok(due.is_some())
+}
+
+/// The job is done, in the transaction that recorded its effect.
+pub async fn finish(tx: &mut Tx, job: &Job) -> Result<(), DbError> {
+    tx.execute("DELETE FROM jobs WHERE id = $1", params![job.id])
+        .await
+        .map(drop)
+}
+
+/// The job failed. It runs again at `again_at`, or is dead (kept, and counted in the metrics) when
+/// that is `None` or its tries are used up. Returns whether it is dead.
+pub async fn fail(
+    tx: &mut Tx,
+    job: &Job,
+    error: &str,
+    again_at: Option<Timestamp>,
+) -> Result<bool, DbError> {
+    let again_at = again_at.filter(|_| job.attempt < job.attempts_max);
+    let state = if again_at.is_some() {
+        "waiting"
+    } else {
+        "dead"
+    };
+    let error: String = error.chars().take(1_000).collect();
+    let sql = "UPDATE jobs SET state = $2, last_error = $3, run_at = COALESCE($4, run_at),
+        lease_owner = NULL, lease_until = NULL WHERE id = $1";
+    tx.execute(sql, params![job.id, state, error, again_at])
+        .await?;
+    Ok(again_at.is_none())
+}
+
+/// `base · 2^(attempt-1)`, at most `cap`: the wait before the next try.
+pub fn backoff(attempt: i64, base: Duration, cap: Duration) -> Duration {
+    let doublings = u32::try_from((attempt - 1).clamp(0, 20)).unwrap_or(20);
+    base.saturating_mul(1 << doublings).min(cap)
+}
