@@ -1,3 +1,4 @@
 //! Tradepost: the commerce backend of an e-commerce company in one binary.
 
 pub mod money;
+pub mod products;
