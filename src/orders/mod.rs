@@ -1,0 +1,4 @@
+//! `/v2/orders`: placing, payments, fulfilments, refunds.
+
+pub mod order;
+pub mod totals;
