@@ -1,5 +1,14 @@
-//! Tradepost: the commerce backend of an e-commerce company in one binary.
+//! Tradepost: the commerce backend of an e-commerce company in one binary. The modules, in reading
+//! order, are the chapters of the API reference after what they stand on.
 
+pub mod app;
+pub mod config;
+pub mod error;
+pub mod migrations;
 pub mod money;
-pub mod orders;
+pub mod router;
+
+pub mod oauth;
+pub mod users;
 pub mod products;
+pub mod orders;

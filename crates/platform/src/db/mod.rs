@@ -10,11 +10,13 @@
 
 mod migrate;
 mod postgres;
+mod select;
 mod sqlite;
 mod tx;
 mod value;
 
 pub use migrate::{MigrateError, Migration};
+pub use select::Select;
 pub use tx::Tx;
 pub use value::{FromColumn, Param, Row, ToParam};
 

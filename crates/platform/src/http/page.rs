@@ -154,3 +154,11 @@ fn without(uri: &Uri, names: &[&str]) -> String {
     }
     base
 }
+
+impl Page {
+    /// The sort key of a list that is sorted by an instant and an id.
+    pub fn after_time_and_id(&self) -> Option<(i64, &str)> {
+        let parts = self.after.as_ref()?;
+        Some((parts.first()?.parse().ok()?, parts.get(1)?.as_str()))
+    }
+}

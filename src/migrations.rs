@@ -1,0 +1,26 @@
+//! The schema, step by step, embedded in the program. A released step never changes; it is checked by
+//! its SHA-256 at every start.
+
+use platform::db::Migration;
+
+macro_rules! shared {
+    ($version:literal, $name:literal, $file:literal) => {
+        Migration {
+            version: $version,
+            name: $name,
+            sqlite: include_str!(concat!("../migrations/", $file)),
+            postgres: include_str!(concat!("../migrations/", $file)),
+        }
+    };
+}
+
+/// All steps, in order.
+pub static MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "platform",
+        sqlite: include_str!("../migrations/0001_platform.sqlite.sql"),
+        postgres: include_str!("../migrations/0001_platform.postgres.sql"),
+    },
+    shared!(2, "core", "0002_core.sql"),
+];

@@ -1,0 +1,35 @@
+//! One line per endpoint, in the order of the API reference. The same table is the router and the
+//! OpenAPI document, and each line names the scope that it needs: an endpoint cannot be added without
+//! saying who may call it.
+
+use crate::app::App;
+use crate::oauth::Scope;
+use crate::oauth::guard::guarded;
+use crate::users;
+use axum::Router;
+use platform::http::{Access, Endpoint, Problem, codes, get};
+
+fn needs(scope: Scope) -> Access {
+    Access::Scope(scope.name())
+}
+
+/// Every endpoint.
+#[rustfmt::skip]
+pub fn endpoints() -> Vec<Endpoint<App>> {
+    vec![
+        // Users
+        get("/v2/users", needs(Scope::UsersRead), users::api::list, users::api::list_operation()),
+    ]
+}
+
+/// The router of all endpoints.
+pub fn router(app: App) -> Router {
+    let mut router = Router::new();
+    for endpoint in endpoints() {
+        router = router.route(endpoint.path, guarded(&app, &endpoint));
+    }
+    router
+        .fallback(async || Problem::new(&codes::NOT_FOUND, "no such path"))
+        .method_not_allowed_fallback(async || Problem::new(&codes::METHOD_NOT_ALLOWED, "see Allow"))
+        .with_state(app)
+}
