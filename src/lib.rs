@@ -9,6 +9,6 @@ pub mod money;
 pub mod router;
 
 pub mod oauth;
-pub mod users;
-pub mod products;
 pub mod orders;
+pub mod products;
+pub mod users;
