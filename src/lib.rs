@@ -1,9 +1,11 @@
 //! Tradepost: the commerce backend of an e-commerce company in one binary. The modules, in reading
 //! order, are the chapters of the API reference after what they stand on.
 
+pub mod address;
 pub mod app;
 pub mod config;
 pub mod error;
+pub mod metadata;
 pub mod migrations;
 pub mod money;
 pub mod router;
