@@ -24,8 +24,7 @@ CREATE TABLE oauth_client_secrets (
     hash TEXT NOT NULL,                 -- SHA-256 of a 256-bit random secret
     hint TEXT NOT NULL,                 -- its last four characters
     created_at BIGINT NOT NULL,
-    expires_at BIGINT,
-    revoked_at BIGINT,
+    expires_at BIGINT,                  -- from this instant on it no longer works
     last_used_at BIGINT
 );
 CREATE INDEX oauth_client_secrets_client ON oauth_client_secrets (client_id, created_at);
@@ -34,10 +33,8 @@ CREATE TABLE oauth_signing_keys (
     kid TEXT NOT NULL PRIMARY KEY,
     alg TEXT NOT NULL,
     sealed TEXT NOT NULL,               -- the secret half, encrypted under the master key
-    state TEXT NOT NULL CHECK (state IN ('next', 'active', 'retired')),
     created_at BIGINT NOT NULL,
-    active_at BIGINT,
-    retired_at BIGINT
+    activates_at BIGINT NOT NULL        -- signs from this instant until a later key of its alg does
 );
 
 CREATE TABLE oauth_revoked_tokens (

@@ -1,5 +1,5 @@
 //! What Tradepost stands on and what knows nothing of commerce: the database seam, the event log,
-//! jobs, HTTP rules, clock and ids. The compiler enforces it: this crate cannot name a chapter.
+//! jobs, HTTP rules, clock, ids and secrets. The compiler enforces it: this crate cannot name a chapter.
 
 pub mod clock;
 pub mod db;
@@ -7,3 +7,4 @@ pub mod events;
 pub mod http;
 pub mod id;
 pub mod jobs;
+pub mod secrets;

@@ -1,0 +1,202 @@
+//! How the OAuth endpoints refuse: RFC 6749 §5.2 bodies, not the problem+json of `/v2`.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::scope::ScopeError;
+
+/// Why an OAuth request was refused. Unknown client, wrong secret, disabled client and foreign address are
+/// one and the same [`InvalidClient`](OAuthError::InvalidClient): the caller learns nothing more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OAuthError {
+    /// 400 `invalid_request`: not understood; the text says what is wrong.
+    InvalidRequest(String),
+    /// 401 `invalid_client`. `basic`: the credentials came in the `Authorization` header, so the answer
+    /// must name that scheme (RFC 6749 §5.2).
+    InvalidClient { basic: bool },
+    /// 400 `unsupported_grant_type`; `password` is never supported (RFC 9700 §2.4).
+    UnsupportedGrantType,
+    /// 400 `invalid_scope`.
+    InvalidScope(ScopeError),
+    /// 400 `invalid_target`: the `resource` asked for is not this API (RFC 8707 §2).
+    InvalidTarget,
+    /// 429 `temporarily_unavailable`: too many wrong credentials, or too many requests.
+    TooManyRequests { retry_after_seconds: u32 },
+    /// 503 `temporarily_unavailable`: the server cannot take the request now.
+    Unavailable { retry_after_seconds: u32 },
+    /// 500 `server_error`: the cause is logged, never sent.
+    ServerError,
+}
+
+/// The body of a refusal, fields in this order.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorBody {
+    /// The machine-readable code; contract.
+    pub error: &'static str,
+    /// For people: printable ASCII without `"` and `\` (RFC 6749 §5.2), at most 200 characters.
+    pub error_description: String,
+    /// A page of this server that explains the code.
+    pub error_uri: String,
+}
+
+/// Longest `error_description`.
+const DESCRIPTION_MAX: usize = 200;
+
+impl OAuthError {
+    /// [`OAuthError::InvalidRequest`] with its text.
+    pub fn invalid_request(text: impl Into<String>) -> OAuthError {
+        OAuthError::InvalidRequest(text.into())
+    }
+
+    /// The `error` of the body.
+    pub fn code(&self) -> &'static str {
+        match self {
+            OAuthError::InvalidRequest(_) => "invalid_request",
+            OAuthError::InvalidClient { .. } => "invalid_client",
+            OAuthError::UnsupportedGrantType => "unsupported_grant_type",
+            OAuthError::InvalidScope(_) => "invalid_scope",
+            OAuthError::InvalidTarget => "invalid_target",
+            OAuthError::TooManyRequests { .. } | OAuthError::Unavailable { .. } => {
+                "temporarily_unavailable"
+            }
+            OAuthError::ServerError => "server_error",
+        }
+    }
+
+    /// The HTTP status of the answer.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            OAuthError::InvalidRequest(_)
+            | OAuthError::UnsupportedGrantType
+            | OAuthError::InvalidScope(_)
+            | OAuthError::InvalidTarget => StatusCode::BAD_REQUEST,
+            OAuthError::InvalidClient { .. } => StatusCode::UNAUTHORIZED,
+            OAuthError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+            OAuthError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            OAuthError::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn description(&self) -> String {
+        let text = match self {
+            OAuthError::InvalidRequest(text) => text.clone(),
+            OAuthError::InvalidClient { .. } => "client authentication failed".to_owned(),
+            OAuthError::UnsupportedGrantType => "grant_type must be client_credentials".to_owned(),
+            OAuthError::InvalidScope(error) => error.to_string(),
+            OAuthError::InvalidTarget => "the resource is not served here".to_owned(),
+            OAuthError::TooManyRequests { .. } => "too many requests, retry later".to_owned(),
+            OAuthError::Unavailable { .. } => "the server is busy, retry later".to_owned(),
+            OAuthError::ServerError => "the server failed to answer".to_owned(),
+        };
+        let plain = |c: char| {
+            if matches!(c, '\x20'..='\x7E') && c != '"' && c != '\\' {
+                c
+            } else {
+                '?'
+            }
+        };
+        text.chars().take(DESCRIPTION_MAX).map(plain).collect()
+    }
+
+    /// The body; `issuer` is the server's public URL without a slash at the end.
+    pub fn body(&self, issuer: &str) -> ErrorBody {
+        ErrorBody {
+            error: self.code(),
+            error_description: self.description(),
+            error_uri: format!("{issuer}/problems/{}", self.code()),
+        }
+    }
+
+    /// The whole answer, never to be cached; `issuer` as for [`body`](OAuthError::body).
+    pub fn response(&self, issuer: &str) -> Response {
+        let body = serde_json::to_vec(&self.body(issuer)).expect("three strings are always JSON");
+        let mut response = (self.status(), body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+        match self {
+            OAuthError::InvalidClient { basic: true } => {
+                let challenge = HeaderValue::from_static(r#"Basic realm="oauth", charset="UTF-8""#);
+                headers.insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            OAuthError::TooManyRequests {
+                retry_after_seconds,
+            }
+            | OAuthError::Unavailable {
+                retry_after_seconds,
+            } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<ScopeError> for OAuthError {
+    fn from(error: ScopeError) -> OAuthError {
+        OAuthError::InvalidScope(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ISSUER: &str = "https://shop.example";
+
+    #[test]
+    fn bodies_have_the_form_of_rfc_6749() {
+        let body = serde_json::to_string(&OAuthError::InvalidTarget.body(ISSUER)).unwrap();
+        assert_eq!(
+            body,
+            r#"{"error":"invalid_target","error_description":"the resource is not served here","error_uri":"https://shop.example/problems/invalid_target"}"#
+        );
+    }
+
+    #[test]
+    fn descriptions_are_ascii_without_quote_and_backslash() {
+        let text = OAuthError::invalid_request("a \"b\" \\ \u{e9}\n")
+            .body(ISSUER)
+            .error_description;
+        assert_eq!(text, "a ?b? ? ??");
+        let long = OAuthError::invalid_request("x".repeat(5000))
+            .body(ISSUER)
+            .error_description;
+        assert_eq!(long.len(), DESCRIPTION_MAX);
+    }
+
+    #[test]
+    fn only_basic_is_challenged_with_basic() {
+        let with = OAuthError::InvalidClient { basic: true }.response(ISSUER);
+        let without = OAuthError::InvalidClient { basic: false }.response(ISSUER);
+        assert_eq!(
+            (with.status(), without.status()),
+            (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED)
+        );
+        assert!(
+            with.headers()[header::WWW_AUTHENTICATE]
+                .to_str()
+                .unwrap()
+                .starts_with("Basic realm=")
+        );
+        assert!(!without.headers().contains_key(header::WWW_AUTHENTICATE));
+        assert_eq!(without.headers()[header::CACHE_CONTROL], "no-store");
+        assert_eq!(without.headers()[header::CONTENT_TYPE], "application/json");
+    }
+
+    #[test]
+    fn a_throttled_caller_is_told_when_to_come_back() {
+        let response = OAuthError::TooManyRequests {
+            retry_after_seconds: 17,
+        }
+        .response(ISSUER);
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "17");
+    }
+}

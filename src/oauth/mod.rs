@@ -1,0 +1,21 @@
+//! `/oauth/*`: who may call, and with which rights.
+//!
+//! The chapter's rules are pure and take `now` as an argument:
+//! - [`scope`]: what a caller may do.
+//! - [`client`]: who a caller is: identifiers, secrets, addresses.
+//! - [`request`] and [`error`]: what the endpoints read and how they refuse.
+//! - [`key`]: signing keys, their life and their public halves.
+//! - [`token`]: access tokens: issuing, verifying, revoking.
+//! - [`throttle`]: guessing, slowed down.
+//!
+//! A further grant is a variant of [`request::GrantType`], a further way to prove who the client is a
+//! variant of [`request::Method`]; tokens are issued the same way for all of them.
+
+pub mod client;
+pub mod error;
+pub mod key;
+pub mod request;
+pub mod revocation;
+pub mod scope;
+pub mod throttle;
+pub mod token;

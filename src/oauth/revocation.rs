@@ -1,0 +1,180 @@
+//! Tokens that died before their time, kept in memory so that a request costs no query. The database is
+//! the truth; this is filled from it at start and by every later change, in any order and repeatedly.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use jiff::Timestamp;
+
+use super::client::{ClientId, TOKEN_TTL_SECONDS_MAX};
+use super::token::Claims;
+
+/// Most single tokens remembered. One more revokes all present tokens of its client: too much rather
+/// than too little.
+pub const REVOKED_TOKENS_MAX: usize = 100_000;
+/// Most clients remembered. One more revokes all present tokens of every client.
+pub const REVOKED_CLIENTS_MAX: usize = 100_000;
+
+/// The set of revoked tokens.
+#[derive(Debug, Default)]
+pub struct Revocations(RwLock<Revoked>);
+
+#[derive(Debug, Default)]
+struct Revoked {
+    /// `jti` of a revoked token and the second in which it would have expired.
+    tokens: HashMap<String, i64>,
+    /// The last second in which a token of the client was issued that is now dead.
+    clients: HashMap<ClientId, i64>,
+    /// The same for all clients.
+    everyone: Option<i64>,
+}
+
+impl Revocations {
+    /// Kills one token until it expires.
+    pub fn revoke_token(
+        &self,
+        jti: &str,
+        client_id: &ClientId,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) {
+        let mut revoked = self.write();
+        if revoked.tokens.len() >= REVOKED_TOKENS_MAX {
+            revoked.tokens.retain(|_, exp| *exp > now.as_second());
+        }
+        if revoked.tokens.len() < REVOKED_TOKENS_MAX {
+            revoked
+                .tokens
+                .insert(jti.to_owned(), expires_at.as_second());
+        } else {
+            revoked.revoke_client(client_id, now, now);
+        }
+    }
+
+    /// Kills every token that the client was issued until `revoked_at`, the whole second included.
+    pub fn revoke_client(&self, client_id: &ClientId, revoked_at: Timestamp, now: Timestamp) {
+        self.write().revoke_client(client_id, revoked_at, now);
+    }
+
+    /// Whether the token is dead. Expiry is not looked at.
+    pub fn contains(&self, claims: &Claims) -> bool {
+        let revoked = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        revoked.tokens.contains_key(&claims.jti)
+            || revoked
+                .last_dead_second(&claims.client_id)
+                .is_some_and(|second| claims.iat <= second)
+    }
+
+    /// The first second in which a token issued to the client now is not already dead: `now`, or the one
+    /// after it right after a revocation, as tokens know whole seconds only.
+    pub fn first_living_second(&self, client_id: &ClientId, now: Timestamp) -> i64 {
+        let revoked = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let dead = revoked.last_dead_second(client_id);
+        dead.map_or(now.as_second(), |second| now.as_second().max(second + 1))
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Revoked> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Revoked {
+    fn revoke_client(&mut self, client_id: &ClientId, revoked_at: Timestamp, now: Timestamp) {
+        let second = revoked_at.as_second();
+        if let Some(known) = self.clients.get_mut(client_id) {
+            *known = second.max(*known);
+            return;
+        }
+        if self.clients.len() >= REVOKED_CLIENTS_MAX {
+            // Whatever was issued that long ago has expired by itself.
+            let forgotten = now.as_second() - i64::from(TOKEN_TTL_SECONDS_MAX);
+            self.clients.retain(|_, second| *second >= forgotten);
+        }
+        if self.clients.len() < REVOKED_CLIENTS_MAX {
+            self.clients.insert(client_id.clone(), second);
+        } else {
+            self.everyone = self.everyone.max(Some(second));
+        }
+    }
+
+    fn last_dead_second(&self, client_id: &ClientId) -> Option<i64> {
+        self.clients.get(client_id).copied().max(self.everyone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scope::Scopes;
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn id(name: &str) -> ClientId {
+        format!("cli_{name}").parse().unwrap()
+    }
+
+    fn token(client: &str, jti: &str, iat: i64) -> Claims {
+        Claims {
+            iss: "i".to_owned(),
+            sub: client.to_owned(),
+            aud: "a".to_owned(),
+            exp: iat + 60,
+            iat,
+            jti: jti.to_owned(),
+            client_id: id(client),
+            scope: Scopes::NONE,
+        }
+    }
+
+    #[test]
+    fn one_token_dies_alone() {
+        let revocations = Revocations::default();
+        revocations.revoke_token("t1", &id("a"), at(60), at(0));
+        assert!(revocations.contains(&token("a", "t1", 0)));
+        assert!(!revocations.contains(&token("a", "t2", 0)));
+    }
+
+    #[test]
+    fn all_tokens_of_a_client_die_and_the_next_lives() {
+        let revocations = Revocations::default();
+        revocations.revoke_client(&id("a"), at(10), at(10));
+        revocations.revoke_client(&id("a"), at(5), at(10)); // an older change that arrives late
+        assert!(revocations.contains(&token("a", "t1", 10)));
+        assert!(!revocations.contains(&token("b", "t2", 10)));
+        let next = revocations.first_living_second(&id("a"), at(10));
+        assert_eq!(next, 11);
+        assert!(!revocations.contains(&token("a", "t3", next)));
+        assert_eq!(revocations.first_living_second(&id("a"), at(99)), 99);
+        assert_eq!(revocations.first_living_second(&id("b"), at(10)), 10);
+    }
+
+    #[test]
+    fn when_full_more_dies_rather_than_less() {
+        let revocations = Revocations::default();
+        for n in 0..REVOKED_TOKENS_MAX {
+            revocations.revoke_token(&n.to_string(), &id("a"), at(100), at(0));
+        }
+        revocations.revoke_token("one more", &id("b"), at(100), at(1));
+        assert!(revocations.contains(&token("b", "one more", 1)));
+        assert!(revocations.contains(&token("b", "another", 1)));
+        assert!(!revocations.contains(&token("a", "another", 1)));
+        revocations.revoke_token("later", &id("c"), at(200), at(100)); // the old ones have expired
+        assert!(revocations.contains(&token("c", "later", 100)));
+        assert!(!revocations.contains(&token("c", "another", 100)));
+        assert_eq!(revocations.0.read().unwrap().tokens.len(), 1);
+    }
+
+    #[test]
+    fn when_full_of_clients_everyone_starts_anew() {
+        let revocations = Revocations::default();
+        for n in 0..REVOKED_CLIENTS_MAX {
+            revocations.revoke_client(&id(&n.to_string()), at(5), at(5));
+        }
+        revocations.revoke_client(&id("one_more"), at(6), at(6));
+        assert!(revocations.contains(&token("one_more", "t", 6)));
+        assert!(revocations.contains(&token("innocent", "t", 6)));
+        assert!(!revocations.contains(&token("innocent", "t", 7)));
+    }
+}
