@@ -4,6 +4,7 @@
 //! style, nothing from another host. The pages work without JavaScript; [`assets`] adds try-it,
 //! copying, highlighting and a filter.
 
+pub mod api;
 mod fields;
 mod guides;
 mod html;

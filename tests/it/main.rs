@@ -3,5 +3,6 @@
 
 mod app;
 
+mod contract;
 mod oauth;
 mod users;
