@@ -1,6 +1,8 @@
 //! The errors of the product: one stable code each, in one list. Chapters return their own small
 //! enums; here each variant becomes a [`Problem`]. Codes are contract and never renamed.
 
+use crate::products::inventory::AdjustError;
+use crate::products::store::UpdateError;
 use platform::http::{Code, Problem, codes};
 
 /// What handlers and units of work answer.
@@ -16,6 +18,8 @@ macro_rules! product_codes {
 product_codes! {
     DUPLICATE = "duplicate" 409 "Another object has this value already." "`errors` names the field whose value must be unique (a username, an email, a SKU, a slug, an external id).";
     INSUFFICIENT_STOCK = "insufficient_stock" 409 "There is not enough stock." "`errors` names the lines, `available` what is left of each variant. Nothing was taken; try again with less.";
+    STOCK_CHANGED = "stock_changed" 409 "The stock level is not what was expected." "`on_hand` is what is on the shelf now. Count again, or repeat the adjustment with that.";
+    VARIANT_HAS_STOCK = "variant_has_stock" 409 "A variant that has stock cannot be removed." "Adjust its stock to 0 and finish the orders that hold it first, or archive the product.";
     INVALID_TRANSITION = "invalid_transition" 409 "The object cannot move to this state from where it is." "`allowed` lists the states it can move to.";
 }
 
@@ -33,4 +37,34 @@ pub fn not_found(kind: &str, id: &str) -> Problem {
 pub fn duplicate(field: &str, value: &str) -> Problem {
     let detail = format!("another one has the {field} `{value}`");
     Problem::new(&DUPLICATE, detail.clone()).at(&format!("#/{field}"), "duplicate", detail)
+}
+
+impl From<AdjustError> for Problem {
+    fn from(error: AdjustError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            AdjustError::Unexpected { on_hand, .. } => {
+                Problem::new(&STOCK_CHANGED, detail).with("on_hand", on_hand)
+            }
+            AdjustError::NotEnough { on_hand, allocated } => {
+                let available = (on_hand - allocated).max(0);
+                Problem::new(&INSUFFICIENT_STOCK, detail).with("available", available)
+            }
+            AdjustError::TooMany => Problem::new(&codes::INVALID_BODY, detail),
+        }
+    }
+}
+
+impl From<UpdateError> for Problem {
+    fn from(error: UpdateError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            UpdateError::Changed => Problem::new(&codes::CONFLICT, detail),
+            UpdateError::VariantHasStock(id) => {
+                Problem::new(&VARIANT_HAS_STOCK, detail).with("variant_id", id.as_str())
+            }
+            UpdateError::Stock(error) => error.into(),
+            UpdateError::Db(error) => error.into(),
+        }
+    }
 }
