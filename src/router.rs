@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::oauth::Scope;
 use crate::oauth::guard::guarded;
 use crate::products::{self, inventory};
-use crate::{oauth, users};
+use crate::{oauth, orders, users};
 use axum::Router;
 use platform::http::{Access, Endpoint, Problem, codes, delete, get, patch, post, put};
 
@@ -33,6 +33,14 @@ pub fn endpoints() -> Vec<Endpoint<App>> {
         post("/v2/inventory/adjustments", needs(Scope::InventoryWrite), inventory::api::adjust, inventory::api::adjust_operation()),
         get("/v2/inventory/movements", needs(Scope::InventoryRead), inventory::api::movements, inventory::api::movements_operation()),
         get("/v2/locations", needs(Scope::InventoryRead), inventory::api::locations, inventory::api::locations_operation()),
+        // Orders
+        get("/v2/orders", needs(Scope::OrdersRead), orders::api::list, orders::api::list_operation()),
+        post("/v2/orders", needs(Scope::OrdersWrite), orders::api::create, orders::api::create_operation()),
+        get("/v2/orders/{id}", needs(Scope::OrdersRead), orders::api::get, orders::api::get_operation()),
+        post("/v2/orders/{id}/confirm", needs(Scope::OrdersWrite), orders::api::confirm, orders::api::confirm_operation()),
+        post("/v2/orders/{id}/complete", needs(Scope::OrdersWrite), orders::api::complete, orders::api::complete_operation()),
+        post("/v2/orders/{id}/cancel", needs(Scope::OrdersWrite), orders::api::cancel, orders::api::cancel_operation()),
+        get("/v2/orders/{id}/history", needs(Scope::OrdersRead), orders::api::history, orders::api::history_operation()),
     ]
 }
 
@@ -40,7 +48,7 @@ pub fn endpoints() -> Vec<Endpoint<App>> {
 pub fn router(app: App) -> Router {
     let mut router = Router::new();
     for endpoint in endpoints() {
-        router = router.route(endpoint.path, guarded(&app, &endpoint));
+        router = router.route(endpoint.path, guarded(&app, &endpoint)); // axum merges the methods of a path
     }
     router
         .fallback(async || Problem::new(&codes::NOT_FOUND, "no such path"))

@@ -422,7 +422,7 @@ impl Priced {
 }
 
 /// How an order line names what it wants.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VariantRef {
     Variant(VariantId),
     /// The only variant of this product.
