@@ -5,4 +5,5 @@ mod app;
 
 mod contract;
 mod oauth;
+mod orders;
 mod users;
