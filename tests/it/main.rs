@@ -3,6 +3,8 @@
 
 mod app;
 
+mod inventory;
 mod oauth;
 mod orders;
+mod products;
 mod users;
