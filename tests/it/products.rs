@@ -8,8 +8,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tradepost::money::{Currency, Money};
 use tradepost::products::api::ListProducts;
-use tradepost::products::draft::{Draft, VariantDraft};
+use tradepost::products::draft::Draft;
 use tradepost::products::store::{self, NewRow};
 use tradepost::products::{ProductId, VariantRef};
 
@@ -624,6 +625,22 @@ async fn broken_rules_are_all_named() {
         )
         .await;
     }
+    let long = |length: usize| "x".repeat(length);
+    refused(
+        json!({ "title": long(256), "sku": long(101), "description": long(65_536), "vendor": long(121), "tags": [long(65)],
+            "categories": vec!["c"; 251], "external_id": "", "options": vec![json!({}); 6] }),
+        &[("#/title", "too_long"), ("#/sku", "too_long"), ("#/description", "too_long"), ("#/vendor", "too_long"),
+            ("#/tags/0", "too_long"), ("#/categories", "too_many"), ("#/external_id", "too_short"), ("#/options", "too_many")],
+    )
+    .await;
+    refused(
+        json!({ "title": "A", "variants": [{ "weight_grams": -1, "dimensions_mm": { "length": 1, "width": 1 }, "barcode": "",
+            "prices": [{ "currency": "USD", "amount": 1, "min_quantity": 0, "group": "" }] }] }),
+        &[("#/variants/0/weight_grams", "too_small"), ("#/variants/0/dimensions_mm/height", "required"),
+            ("#/variants/0/barcode", "too_short"), ("#/variants/0/prices/0/min_quantity", "too_small"),
+            ("#/variants/0/prices/0/group", "too_short")],
+    )
+    .await;
     refused(
         json!({ "title": "A", "price": -1, "currency": "USD" }),
         &[("#/price", "too_small")],
@@ -858,12 +875,12 @@ async fn pages_neither_repeat_nor_skip_in_any_order() {
     let (app, shop) = start().await;
     let rows: Vec<NewRow> = (0..45)
         .map(|n| {
-            let mut draft = Draft::empty();
-            draft.title = format!("Same {}", n % 3);
-            draft.variants = vec![VariantDraft {
-                sku: Some(format!("SKU-{n}")),
-                ..VariantDraft::empty()
-            }];
+            let price = Money::new(100 + n, Currency::parse("EUR").expect("a currency"));
+            let draft = Draft::simple(
+                &format!("Same {}", n % 3),
+                Some(&format!("SKU-{n}")),
+                Some(price),
+            );
             NewRow {
                 id: ProductId::new(),
                 draft,
