@@ -6,6 +6,7 @@ use platform::clock::Clock;
 use platform::db::{Db, Tx};
 use platform::events::Nudge;
 use platform::http::{CursorKey, Once, Problem, Reply};
+use platform::secrets::MasterKey;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -46,5 +47,54 @@ impl Deref for App {
     type Target = Parts;
     fn deref(&self) -> &Parts {
         &self.0
+    }
+}
+
+/// Why the program cannot start. Each says in one line what is wrong and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the data directory {0} cannot be created or written: {1}")]
+    DataDir(std::path::PathBuf, std::io::Error),
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(platform::db::DbError),
+    #[error(transparent)]
+    Migrate(#[from] platform::db::MigrateError),
+    #[error(transparent)]
+    MasterKey(#[from] platform::secrets::MasterKeyError),
+    #[error(transparent)]
+    OAuth(#[from] crate::oauth::OpenError),
+}
+
+/// Opens the database that `config` names; the embedded one is created when it is missing.
+pub async fn open_database(config: &Config) -> Result<Db, StartError> {
+    let unwritable = |error| StartError::DataDir(config.data_dir.clone(), error);
+    std::fs::create_dir_all(&config.data_dir).map_err(unwritable)?;
+    match &config.database_url {
+        Some(url) => Db::connect_postgres(url)
+            .await
+            .map_err(StartError::Unreachable),
+        None => {
+            Db::open_sqlite(&config.data_dir.join("tradepost.db")).map_err(StartError::Unreachable)
+        }
+    }
+}
+
+impl App {
+    /// Opens the database, brings the schema up to date, loads keys. Starts no task: see `serve`.
+    pub async fn start(config: Config, clock: Clock) -> Result<App, StartError> {
+        let db = open_database(&config).await?;
+        db.migrate(crate::migrations::MIGRATIONS, clock.now().micros())
+            .await?;
+        let master = MasterKey::load_or_create(&config.data_dir.join("master.key"))?;
+        let cursors = CursorKey::new(&master.derive("list cursors"));
+        let oauth = OAuth::open(&db, master, &config, clock.now()).await?;
+        Ok(App::new(Parts {
+            db,
+            clock,
+            config,
+            oauth,
+            cursors,
+            nudge: Nudge::default(),
+        }))
     }
 }

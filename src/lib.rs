@@ -11,6 +11,6 @@ pub mod money;
 pub mod router;
 
 pub mod oauth;
-pub mod users;
-pub mod products;
 pub mod orders;
+pub mod products;
+pub mod users;

@@ -5,9 +5,9 @@
 use crate::app::App;
 use crate::oauth::Scope;
 use crate::oauth::guard::guarded;
-use crate::users;
+use crate::{oauth, users};
 use axum::Router;
-use platform::http::{Access, Endpoint, Problem, codes, get};
+use platform::http::{Access, Endpoint, Problem, codes, get, post};
 
 fn needs(scope: Scope) -> Access {
     Access::Scope(scope.name())
@@ -17,6 +17,8 @@ fn needs(scope: Scope) -> Access {
 #[rustfmt::skip]
 pub fn endpoints() -> Vec<Endpoint<App>> {
     vec![
+        // Authentication
+        post("/oauth/token", Access::Public, oauth::api::token, oauth::api::token_operation()),
         // Users
         get("/v2/users", needs(Scope::UsersRead), users::api::list, users::api::list_operation()),
     ]

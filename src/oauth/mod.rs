@@ -10,12 +10,22 @@
 //!
 //! A further grant is a variant of [`request::GrantType`], a further way to prove who the client is a
 //! variant of [`request::Method`]; tokens are issued the same way for all of them.
+//!
+//! [`OAuth`] holds what is asked at every request; [`guard`] stands before every endpoint of `/v2`.
 
+pub mod api;
 pub mod client;
 pub mod error;
+pub mod guard;
 pub mod key;
 pub mod request;
 pub mod revocation;
 pub mod scope;
+mod service;
+pub mod store;
 pub mod throttle;
 pub mod token;
+
+pub use guard::Caller;
+pub use scope::{Scope, Scopes};
+pub use service::{NewClient, OAuth, OpenError, create_client};

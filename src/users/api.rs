@@ -38,7 +38,9 @@ pub async fn list(
 ) -> Result<Reply> {
     let page = Page::new(&query.page, &uri, &app.cursors)?;
     let users = store::list(&mut app.db.read().await?, &query, &page).await?;
-    Ok(page.reply(users, None, &app.config.public_url, &app.cursors, |user| {
-        vec![user.created_micros.to_string(), user.id.to_string()]
-    }))
+    Ok(
+        page.reply(users, None, &app.config.public_url, &app.cursors, |user| {
+            vec![user.created_micros.to_string(), user.id.to_string()]
+        }),
+    )
 }

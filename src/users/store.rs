@@ -22,11 +22,22 @@ fn user(row: &Row<'_>) -> Result<User, DbError> {
 pub async fn list(tx: &mut Tx, query: &ListUsers, page: &Page) -> Result<Vec<User>, DbError> {
     let (limit, offset) = (page.fetch(), page.offset);
     let after = page.after_time_and_id();
-    let mut select = Select::new("SELECT id, username, email, status, created_at FROM users WHERE deleted_at IS NULL");
-    select.and_some("status = {}", query.status.map(|status| Param::Text(status.as_str())));
+    let mut select = Select::new(
+        "SELECT id, username, email, status, created_at FROM users WHERE deleted_at IS NULL",
+    );
+    select.and_some(
+        "status = {}",
+        query.status.map(|status| Param::Text(status.as_str())),
+    );
     if let Some((time, id)) = &after {
-        select.push("AND").bind("(created_at, id) > ({}, {})", &[Param::Int(*time), Param::Text(id)]);
+        select.push("AND").bind(
+            "(created_at, id) > ({}, {})",
+            &[Param::Int(*time), Param::Text(id)],
+        );
     }
-    select.push("ORDER BY created_at, id").bind("LIMIT {} OFFSET {}", &[Param::Int(limit), Param::Int(offset)]);
+    select.push("ORDER BY created_at, id").bind(
+        "LIMIT {} OFFSET {}",
+        &[Param::Int(limit), Param::Int(offset)],
+    );
     select.fetch_all(tx, user).await
 }

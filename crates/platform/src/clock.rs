@@ -114,12 +114,6 @@ impl<'a> FromColumn<'a> for Timestamp {
     }
 }
 
-impl<'a> FromColumn<'a> for Option<Timestamp> {
-    fn from_column(row: &'a Row<'_>, index: usize) -> Result<Self, DbError> {
-        Ok(row.get::<Option<i64>>(index)?.map(Timestamp))
-    }
-}
-
 /// Where the time comes from.
 #[derive(Clone, Debug)]
 pub struct Clock(Option<Arc<AtomicI64>>);

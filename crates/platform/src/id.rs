@@ -109,12 +109,6 @@ macro_rules! id_type {
                 row.get::<&str>(index).map(|text| Self(text.into()))
             }
         }
-
-        impl<'a> $crate::db::FromColumn<'a> for Option<$name> {
-            fn from_column(row: &'a $crate::db::Row<'_>, index: usize) -> Result<Self, $crate::db::DbError> {
-                Ok(row.get::<Option<&str>>(index)?.map(|text| $name(text.into())))
-            }
-        }
     };
 }
 

@@ -7,6 +7,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hmac;
 use aws_lc_rs::{constant_time, digest, rand};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
@@ -125,7 +126,10 @@ pub struct CannotOpen;
 
 /// The key that encrypts other keys before they are stored (AES-256-GCM, NIST SP 800-38D).
 /// Nonces are random, which is safe for 2^32 seals under one key; a server makes a few a year.
-pub struct MasterKey(RandomizedNonceKey);
+pub struct MasterKey {
+    cipher: RandomizedNonceKey,
+    derivation: hmac::Key,
+}
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,10 +143,20 @@ const KEY_FILE_MAX_BYTES: u64 = 1024;
 impl MasterKey {
     /// A key from its 32 bytes.
     pub fn new(bytes: &[u8; 32]) -> MasterKey {
-        MasterKey(
-            RandomizedNonceKey::new(&AES_256_GCM, bytes)
+        MasterKey {
+            cipher: RandomizedNonceKey::new(&AES_256_GCM, bytes)
                 .expect("AES-256 takes every key of 32 bytes"),
-        )
+            derivation: hmac::Key::new(hmac::HMAC_SHA256, bytes),
+        }
+    }
+
+    /// A key of its own for `purpose` (a pseudorandom function of the master key, as the expand step of
+    /// RFC 5869), the same on every node.
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let tag = hmac::sign(&self.derivation, purpose.as_bytes());
+        let mut key = [0; 32];
+        key.copy_from_slice(tag.as_ref());
+        key
     }
 
     /// A key from 64 hexadecimal digits, white space around them ignored: the form of the key file and
@@ -203,7 +217,7 @@ impl MasterKey {
     pub fn seal(&self, plain: &[u8], context: &str) -> String {
         let mut sealed = plain.to_vec();
         let nonce = self
-            .0
+            .cipher
             .seal_in_place_append_tag(Aad::from(context.as_bytes()), &mut sealed)
             .expect("AES-GCM seals any text far shorter than 64 GiB");
         let nonce: &[u8; NONCE_LEN] = nonce.as_ref();
@@ -217,7 +231,7 @@ impl MasterKey {
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotOpen)?;
         let context = Aad::from(context.as_bytes());
         let plain = self
-            .0
+            .cipher
             .open_in_place(nonce, context, body)
             .map_err(|_| CannotOpen)?;
         Ok(Secret::new(plain.to_vec()))

@@ -12,6 +12,7 @@ mod migrate;
 mod postgres;
 mod select;
 mod sqlite;
+pub mod testing;
 mod tx;
 mod value;
 

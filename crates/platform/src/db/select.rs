@@ -12,7 +12,10 @@ pub struct Select<'a> {
 impl<'a> Select<'a> {
     /// `base` ends in its first condition: `SELECT … FROM users WHERE deleted_at IS NULL`.
     pub fn new(base: &str) -> Select<'a> {
-        Select { sql: base.to_owned(), params: Vec::new() }
+        Select {
+            sql: base.to_owned(),
+            params: Vec::new(),
+        }
     }
 
     /// Appends text as it is.
@@ -29,7 +32,8 @@ impl<'a> Select<'a> {
         let mut parts = text.split("{}");
         self.sql.push_str(parts.next().unwrap_or_default());
         for part in parts {
-            self.params.push(values.next().copied().unwrap_or(Param::Null));
+            self.params
+                .push(values.next().copied().unwrap_or(Param::Null));
             self.sql.push('$');
             self.sql.push_str(&self.params.len().to_string());
             self.sql.push_str(part);
@@ -56,7 +60,8 @@ impl<'a> Select<'a> {
             return self;
         }
         let marks = vec!["{}"; values.len()].join(", ");
-        self.push("AND").bind(&format!("{column} IN ({marks})"), values)
+        self.push("AND")
+            .bind(&format!("{column} IN ({marks})"), values)
     }
 
     /// The text so far, for the test that reads query plans.

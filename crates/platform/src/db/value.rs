@@ -7,7 +7,7 @@ use super::DbError;
 use bytes::BytesMut;
 use rusqlite::types::{ToSqlOutput, Value as SqliteValue, ValueRef};
 use std::error::Error as StdError;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 /// One bound parameter. Borrows its text, so binding copies nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -125,6 +125,19 @@ impl Row<'_> {
     pub fn get<'a, T: FromColumn<'a>>(&'a self, index: usize) -> Result<T, DbError> {
         T::from_column(self, index)
     }
+
+    fn is_null(&self, index: usize) -> Result<bool, DbError> {
+        match self {
+            Row::Sqlite(row) => {
+                let value = row.get_ref(index).map_err(|e| DbError::column(index, e))?;
+                Ok(value == ValueRef::Null)
+            }
+            Row::Postgres(row) => {
+                let check: NullCheck = row.try_get(index).map_err(|e| DbError::column(index, e))?;
+                Ok(check.0)
+            }
+        }
+    }
 }
 
 /// A type that can be read from a column. `&str` borrows from the row, so that text can go straight
@@ -154,8 +167,28 @@ from_column!(i64, |v: ValueRef<'a>| v.as_i64());
 from_column!(bool, |v: ValueRef<'a>| v.as_i64().map(|n| n != 0));
 from_column!(&'a str, |v: ValueRef<'a>| v.as_str());
 from_column!(String, |v: ValueRef<'a>| v.as_str().map(str::to_owned));
-from_column!(Option<i64>, |v: ValueRef<'a>| v.as_i64_or_null());
-from_column!(Option<&'a str>, |v: ValueRef<'a>| v.as_str_or_null());
-from_column!(Option<String>, |v: ValueRef<'a>| v
-    .as_str_or_null()
-    .map(|text| text.map(str::to_owned)));
+
+impl<'a, T: FromColumn<'a>> FromColumn<'a> for Option<T> {
+    fn from_column(row: &'a Row<'_>, index: usize) -> Result<Self, DbError> {
+        if row.is_null(index)? {
+            Ok(None)
+        } else {
+            T::from_column(row, index).map(Some)
+        }
+    }
+}
+
+/// Reads whether a column is NULL, whatever its type.
+struct NullCheck(bool);
+
+impl FromSql<'_> for NullCheck {
+    fn from_sql(_: &Type, _: &[u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(NullCheck(false))
+    }
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(NullCheck(true))
+    }
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}

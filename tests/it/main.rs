@@ -1,0 +1,7 @@
+//! Behaviour from outside, over HTTP, by the reference's own words. One binary; each test has a fresh
+//! database: SQLite in a temporary folder, or PostgreSQL when `TEST_DATABASE_URL` names a cluster.
+
+mod app;
+
+mod oauth;
+mod users;

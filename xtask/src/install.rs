@@ -1,0 +1,64 @@
+//! What a fresh machine lacks: installed where we may, named exactly where we may not.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::Result;
+use crate::process::{find, is_root, output, run, target};
+
+/// Installs Debian packages, as root; otherwise the error is the line to type.
+pub fn debian_packages(packages: &[&str], what_for: &str) -> Result {
+    let names = packages.join(" ");
+    if find("apt-get").is_none() {
+        return Err(format!(
+            "{what_for} is missing: install {names} (names as in Debian)"
+        ));
+    }
+    if !is_root() {
+        return Err(format!(
+            "{what_for} is missing: run `sudo apt-get install -y {names}`, then this again"
+        ));
+    }
+    println!("installing {names} with apt-get, for {what_for}");
+    apt_get(&["update", "-qq"])?;
+    let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    install.extend(packages);
+    apt_get(&install)
+}
+
+fn apt_get(args: &[&str]) -> Result {
+    run(Command::new("apt-get")
+        .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null()))
+}
+
+/// The directory of programs of a Python package from PyPI, in a virtual environment of its own under
+/// the build directory. Made once per version.
+pub fn from_pypi(package: &str, version: &str) -> Result<PathBuf> {
+    let venv = target()?.join(format!("judges/{package}-{version}"));
+    let complete = venv.join("complete");
+    if complete.exists() {
+        return Ok(venv.join("bin"));
+    }
+    // Debian ships Python without the two modules that make a virtual environment.
+    let can_make_venv = || output(Command::new("python3").args(["-c", "import venv, ensurepip"]));
+    if can_make_venv().is_err() {
+        debian_packages(&["python3", "python3-venv"], package)?;
+        can_make_venv()?;
+    }
+    println!(
+        "installing {package} {version} from PyPI into {}",
+        venv.display()
+    );
+    run(Command::new("python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(&venv))?;
+    run(Command::new(venv.join("bin/pip"))
+        .args(["install", "--quiet", "--disable-pip-version-check"])
+        .arg(format!("{package}=={version}"))
+        .stdin(Stdio::null()))?;
+    // Written last, so that an interrupted installation is begun again and not trusted.
+    std::fs::write(&complete, "").map_err(|e| format!("{}: {e}", complete.display()))?;
+    Ok(venv.join("bin"))
+}
