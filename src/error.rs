@@ -15,6 +15,7 @@ macro_rules! product_codes {
 
 product_codes! {
     DUPLICATE = "duplicate" 409 "Another object has this value already." "`errors` names the field whose value must be unique (a username, an email, a SKU, a slug, an external id).";
+    USER_ANONYMIZED = "user_anonymized" 409 "The user was anonymized and cannot be changed any more." "Nothing here tells who it was, and that is final. Create a new user.";
     INSUFFICIENT_STOCK = "insufficient_stock" 409 "There is not enough stock." "`errors` names the lines, `available` what is left of each variant. Nothing was taken; try again with less.";
     INVALID_TRANSITION = "invalid_transition" 409 "The object cannot move to this state from where it is." "`allowed` lists the states it can move to.";
 }

@@ -203,6 +203,9 @@ pub struct UserItem {
     pub email: String,
     pub status: UserStatus,
     pub created_at: Timestamp,
+    /// For the list that is sorted by it; not shown.
+    #[serde(skip)]
+    pub updated_at: Timestamp,
 }
 
 impl User {
@@ -320,7 +323,7 @@ where
 
 /// Gives each address an id and leaves one default of each kind.
 fn address_book(mut addresses: Vec<UserAddress>) -> Result<Vec<UserAddress>, Problem> {
-    let (mut shipping, mut billing) = (false, false);
+    let (mut shipping_free, mut billing_free) = (true, true);
     let mut known = HashSet::new();
     for (index, address) in addresses.iter_mut().enumerate() {
         let id = address.id.get_or_insert_with(AddressId::new);
@@ -329,8 +332,10 @@ fn address_book(mut addresses: Vec<UserAddress>) -> Result<Vec<UserAddress>, Pro
             let pointer = format!("#/addresses/{index}/id");
             return Err(Problem::new(&codes::INVALID_BODY, detail.clone()).at(&pointer, "not_unique", detail));
         }
-        address.is_default_shipping &= !std::mem::replace(&mut shipping, shipping || address.is_default_shipping);
-        address.is_default_billing &= !std::mem::replace(&mut billing, billing || address.is_default_billing);
+        address.is_default_shipping &= shipping_free;
+        address.is_default_billing &= billing_free;
+        shipping_free &= !address.is_default_shipping;
+        billing_free &= !address.is_default_billing;
     }
     Ok(addresses)
 }
