@@ -5,12 +5,15 @@ use super::{UserId, UserItem, UserStatus, store};
 use crate::app::App;
 use crate::error::{DUPLICATE, Result, USER_ANONYMIZED, duplicate, not_found};
 use crate::oauth::{Caller, Scope};
-use crate::orders::person::{self, OrderCopy, Spending};
+use crate::orders::person::Spending;
+use crate::orders::{Order, person};
 use axum::extract::{OriginalUri, Path, State};
 use axum::http::StatusCode;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
-use platform::http::{Command, MergePatch, Once, Operation, Page, PageQuery, Problem, Query, Reply, codes};
+use platform::http::{
+    Command, MergePatch, Once, Operation, Page, PageQuery, Problem, Query, Reply, codes,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -75,7 +78,7 @@ pub struct UserExport {
     pub exported_at: Timestamp,
     pub user: UserBody,
     /// Oldest first, at most 10,000; those after them are in the list of orders.
-    pub orders: Vec<OrderCopy>,
+    pub orders: Vec<Order>,
 }
 
 /// A request that needs no body.
@@ -117,14 +120,18 @@ pub async fn list(
         true => Some(store::count(&mut tx, &query).await?),
         false => None,
     };
-    Ok(page.reply(users, total, &app.config.public_url, &app.cursors, |user| {
-        let key = match query.sort {
-            UserSort::Username => super::user::folded(&user.username),
-            UserSort::UpdatedAt => user.updated_at.micros().to_string(),
-            UserSort::CreatedAt | UserSort::CreatedAtDescending => user.created_at.micros().to_string(),
-        };
-        vec![key, user.id.to_string()]
-    }))
+    Ok(
+        page.reply(users, total, &app.config.public_url, &app.cursors, |user| {
+            let key = match query.sort {
+                UserSort::Username => super::user::folded(&user.username),
+                UserSort::UpdatedAt => user.updated_at.micros().to_string(),
+                UserSort::CreatedAt | UserSort::CreatedAtDescending => {
+                    user.created_at.micros().to_string()
+                }
+            };
+            vec![key, user.id.to_string()]
+        }),
+    )
 }
 
 /// What `POST /v2/users` promises.
@@ -140,15 +147,26 @@ pub fn create_operation() -> Operation {
 }
 
 /// `POST /v2/users`.
-pub async fn create(State(app): State<App>, caller: Caller, command: Command<NewUser>) -> Result<Reply> {
+pub async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    command: Command<NewUser>,
+) -> Result<Reply> {
     let now = app.clock.now();
     let user = User::new(command.body, now)?;
     app.write_once(command.once, async move |tx| {
         refuse_taken(tx, &user).await?;
         let added = super::add(tx, std::slice::from_ref(&user), &caller.client_id, now).await;
         added.map_err(|error| taken_meanwhile(error, &user))?;
-        let body = UserBody { user, spending: Spending::default() };
-        Ok(Reply::created(&format!("/v2/users/{}", body.user.id), body.user.version, &body))
+        let body = UserBody {
+            user,
+            spending: Spending::default(),
+        };
+        Ok(Reply::created(
+            &format!("/v2/users/{}", body.user.id),
+            body.user.version,
+            &body,
+        ))
     })
     .await
 }
@@ -199,16 +217,29 @@ pub async fn update(
     app.write_once(once, async move |tx| {
         let user = lock(tx, &id, if_match).await?;
         let mut body = with_spending(tx, user).await?;
-        let shown = serde_json::to_value(&body).expect("our own types serialise: string keys, no failing impls");
+        let shown = serde_json::to_value(&body)
+            .expect("our own types serialise: string keys, no failing impls");
         let change = MergePatch::read_against::<UserPatch>(&fields, &shown)?;
         let changed = body.user.apply(change, now)?;
         if !changed.is_empty() {
             if body.user.anonymized_at.is_some() {
-                return Err(Problem::new(&USER_ANONYMIZED, format!("`{id}` was anonymized")));
+                return Err(Problem::new(
+                    &USER_ANONYMIZED,
+                    format!("`{id}` was anonymized"),
+                ));
             }
             refuse_taken(tx, &body.user).await?;
-            store::update(tx, &body.user).await.map_err(|error| taken_meanwhile(error, &body.user))?;
-            super::tell(tx, "user.updated", &body.user, &caller.client_id, json!({ "changed": changed })).await?;
+            store::update(tx, &body.user)
+                .await
+                .map_err(|error| taken_meanwhile(error, &body.user))?;
+            super::tell(
+                tx,
+                "user.updated",
+                &body.user,
+                &caller.client_id,
+                json!({ "changed": changed }),
+            )
+            .await?;
         }
         Ok(Reply::entity(body.user.version, &body))
     })
@@ -278,7 +309,11 @@ pub fn export_operation() -> Operation {
 }
 
 /// `GET /v2/users/{id}/export`.
-pub async fn export(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Reply> {
+pub async fn export(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Reply> {
     if !caller.scopes.contains(Scope::OrdersRead) {
         let detail = format!("this needs the scope {} too", Scope::OrdersRead.name());
         return Err(Problem::new(&codes::INSUFFICIENT_SCOPE, detail));
@@ -286,8 +321,12 @@ pub async fn export(State(app): State<App>, caller: Caller, Path(id): Path<Strin
     let exported_at = app.clock.now();
     let export = app.db.snapshot(async move |tx| {
         let user = load(tx, &id).await?;
-        let orders = person::store::copies(tx, &user.user.id).await?;
-        Ok::<_, Problem>(UserExport { exported_at, user, orders })
+        let orders = person::copy(tx, &user.user.id).await?;
+        Ok::<_, Problem>(UserExport {
+            exported_at,
+            user,
+            orders,
+        })
     });
     Ok(Reply::json(StatusCode::OK, &export.await?))
 }
@@ -327,13 +366,19 @@ async fn forget(tx: &mut Tx, user: &mut User, caller: &Caller, now: Timestamp) -
 /// Refuses values that must be unique and are not, all at once.
 async fn refuse_taken(tx: &mut Tx, user: &User) -> Result<()> {
     let taken = store::taken(tx, user).await?;
-    let problem = taken.into_iter().fold(None, |problem: Option<Problem>, field| {
-        let next = taken_problem(user, field);
-        Some(match problem {
-            None => next,
-            Some(problem) => problem.at(&format!("#/{field}"), "duplicate", format!("another one has this {field}")),
-        })
-    });
+    let problem = taken
+        .into_iter()
+        .fold(None, |problem: Option<Problem>, field| {
+            let next = taken_problem(user, field);
+            Some(match problem {
+                None => next,
+                Some(problem) => problem.at(
+                    &format!("#/{field}"),
+                    "duplicate",
+                    format!("another one has this {field}"),
+                ),
+            })
+        });
     problem.map_or(Ok(()), Err)
 }
 
@@ -353,7 +398,10 @@ fn taken_meanwhile(error: DbError, user: &User) -> Problem {
         ("users_email_folded", "email"),
         ("users_external_id", "external_id"),
     ];
-    match indexes.into_iter().find(|(index, _)| error.is_unique(index)) {
+    match indexes
+        .into_iter()
+        .find(|(index, _)| error.is_unique(index))
+    {
         Some((_, field)) => taken_problem(user, field),
         None => error.into(),
     }

@@ -22,9 +22,15 @@ use serde_json::{Value, json};
 /// [`DbError::Unique`] `users_username_folded`, `users_email_folded` or `users_external_id` when a live user has the value.
 pub async fn add(tx: &mut Tx, users: &[User], actor: &str, now: Timestamp) -> Result<(), DbError> {
     store::insert_many(tx, users).await?;
-    let data: Vec<String> = users.iter().map(|user| json!({ "status": user.status }).to_string()).collect();
-    let events: Vec<NewEvent<'_>> =
-        users.iter().zip(&data).map(|(user, data)| event("user.created", user, actor, data, now)).collect();
+    let data: Vec<String> = users
+        .iter()
+        .map(|user| json!({ "status": user.status }).to_string())
+        .collect();
+    let events: Vec<NewEvent<'_>> = users
+        .iter()
+        .zip(&data)
+        .map(|(user, data)| event("user.created", user, actor, data, now))
+        .collect();
     events::append_all(tx, &events).await
 }
 
@@ -36,10 +42,20 @@ async fn tell(
     actor: &str,
     data: Value,
 ) -> Result<(), DbError> {
-    events::append(tx, &event(kind, user, actor, &data.to_string(), user.updated_at)).await
+    events::append(
+        tx,
+        &event(kind, user, actor, &data.to_string(), user.updated_at),
+    )
+    .await
 }
 
-fn event<'a>(kind: &'a str, user: &'a User, actor: &'a str, data: &'a str, at: Timestamp) -> NewEvent<'a> {
+fn event<'a>(
+    kind: &'a str,
+    user: &'a User,
+    actor: &'a str,
+    data: &'a str,
+    at: Timestamp,
+) -> NewEvent<'a> {
     NewEvent {
         kind,
         object_type: "user",

@@ -9,11 +9,19 @@ use platform::params;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-const COLUMNS: &str = "id, username, email, status, created_at, profile, addresses, consent, external_id, metadata,
+const COLUMNS: &str =
+    "id, username, email, status, created_at, profile, addresses, consent, external_id, metadata,
     updated_at, version, anonymized_at";
 
 fn item(row: &Row<'_>) -> Result<UserItem, DbError> {
-    Ok(UserItem { id: row.get(0)?, username: row.get(1)?, email: row.get(2)?, status: row.get(3)?, created_at: row.get(4)?, updated_at: row.get(5)? })
+    Ok(UserItem {
+        id: row.get(0)?,
+        username: row.get(1)?,
+        email: row.get(2)?,
+        status: row.get(3)?,
+        created_at: row.get(4)?,
+        updated_at: row.get(5)?,
+    })
 }
 
 fn user(row: &Row<'_>) -> Result<User, DbError> {
@@ -36,7 +44,10 @@ fn user(row: &Row<'_>) -> Result<User, DbError> {
 
 fn read_json<T: DeserializeOwned>(row: &Row<'_>, index: usize) -> Result<T, DbError> {
     let text: &str = row.get(index)?;
-    serde_json::from_str(text).map_err(|error| DbError::Column { index, reason: error.to_string() })
+    serde_json::from_str(text).map_err(|error| DbError::Column {
+        index,
+        reason: error.to_string(),
+    })
 }
 
 fn to_json<T: Serialize>(value: &T) -> String {
@@ -52,7 +63,9 @@ pub async fn find(tx: &mut Tx, id: &UserId) -> Result<Option<User>, DbError> {
 /// The live user called `id`, held against other writers until the unit of work ends. (Setting a row to itself is the
 /// lock that both engines know; the row that comes back is the newest.)
 pub async fn find_and_lock(tx: &mut Tx, id: &UserId) -> Result<Option<User>, DbError> {
-    let sql = format!("UPDATE users SET version = version WHERE id = $1 AND deleted_at IS NULL RETURNING {COLUMNS}");
+    let sql = format!(
+        "UPDATE users SET version = version WHERE id = $1 AND deleted_at IS NULL RETURNING {COLUMNS}"
+    );
     tx.fetch_optional(&sql, params![id], user).await
 }
 
@@ -77,11 +90,19 @@ impl<'a> Wanted<'a> {
     /// `columns` of the live users that the query asks for; order and limit are still to come.
     fn select(&self, columns: &str) -> Select<'_> {
         let query = self.query;
-        let mut select = Select::new(&format!("SELECT {columns} FROM users WHERE deleted_at IS NULL"));
+        let mut select = Select::new(&format!(
+            "SELECT {columns} FROM users WHERE deleted_at IS NULL"
+        ));
         select
-            .and_some("status = {}", query.status.map(|status| Param::Text(status.as_str())))
+            .and_some(
+                "status = {}",
+                query.status.map(|status| Param::Text(status.as_str())),
+            )
             .and_some("email_folded = {}", self.email.as_deref().map(Param::Text))
-            .and_some("external_id = {}", query.external_id.as_deref().map(Param::Text))
+            .and_some(
+                "external_id = {}",
+                query.external_id.as_deref().map(Param::Text),
+            )
             .and_some("created_at > {}", query.created_after.map(micros))
             .and_some("created_at < {}", query.created_before.map(micros))
             .and_some("updated_at > {}", query.updated_after.map(micros));
@@ -90,7 +111,12 @@ impl<'a> Wanted<'a> {
             select.and_in("id", &ids);
         }
         if let Some((from, to)) = &self.prefix {
-            let range = [Param::Text(from), Param::Text(to), Param::Text(from), Param::Text(to)];
+            let range = [
+                Param::Text(from),
+                Param::Text(to),
+                Param::Text(from),
+                Param::Text(to),
+            ];
             select.push("AND id IN").bind(
                 "(SELECT id FROM users WHERE deleted_at IS NULL AND username_folded >= {} AND username_folded < {}
                 UNION SELECT id FROM users WHERE deleted_at IS NULL AND email_folded >= {} AND email_folded < {})",
@@ -125,18 +151,24 @@ impl<'a> Wanted<'a> {
             UserSort::Username => {
                 if let Some([username, id]) = page.after.as_deref() {
                     let key = [Param::Text(username), Param::Text(id)];
-                    select.push("AND").bind("(username_folded, id) > ({}, {})", &key);
+                    select
+                        .push("AND")
+                        .bind("(username_folded, id) > ({}, {})", &key);
                 }
                 select.push("ORDER BY username_folded, id");
             }
         }
-        select.bind("LIMIT {} OFFSET {}", &[Param::Int(page.fetch()), Param::Int(page.offset)]);
+        select.bind(
+            "LIMIT {} OFFSET {}",
+            &[Param::Int(page.fetch()), Param::Int(page.offset)],
+        );
         select
     }
 }
 
 fn after_time(page: &Page) -> Option<[Param<'_>; 2]> {
-    page.after_time_and_id().map(|(time, id)| [Param::Int(time), Param::Text(id)])
+    page.after_time_and_id()
+        .map(|(time, id)| [Param::Int(time), Param::Text(id)])
 }
 
 fn micros(at: Timestamp) -> Param<'static> {
@@ -152,7 +184,10 @@ pub async fn list(tx: &mut Tx, query: &ListUsers, page: &Page) -> Result<Vec<Use
 /// How many users the list has on all its pages.
 pub async fn count(tx: &mut Tx, query: &ListUsers) -> Result<i64, DbError> {
     let wanted = Wanted::new(query);
-    let counts = wanted.select("COUNT(*)").fetch_all(tx, |row| row.get(0)).await?;
+    let counts = wanted
+        .select("COUNT(*)")
+        .fetch_all(tx, |row| row.get(0))
+        .await?;
     Ok(counts.first().copied().unwrap_or(0))
 }
 
@@ -163,12 +198,25 @@ pub async fn taken(tx: &mut Tx, user: &User) -> Result<Vec<&'static str>, DbErro
     let sql = "SELECT 'username' FROM users WHERE username_folded = $2 AND id <> $1 AND deleted_at IS NULL
         UNION ALL SELECT 'email' FROM users WHERE email_folded = $3 AND id <> $1 AND deleted_at IS NULL
         UNION ALL SELECT 'external_id' FROM users WHERE external_id = $4 AND id <> $1 AND deleted_at IS NULL";
-    tx.fetch_all(sql, params![user.id, username, email, user.external_id], |row| {
-        Ok(match row.get(0)? {
-            "username" => "username",
-            "email" => "email",
-            _ => "external_id",
-        })
+    tx.fetch_all(
+        sql,
+        params![user.id, username, email, user.external_id],
+        |row| {
+            Ok(match row.get(0)? {
+                "username" => "username",
+                "email" => "email",
+                _ => "external_id",
+            })
+        },
+    )
+    .await
+}
+
+/// The email address of a user who may place orders, and whether they are active.
+pub async fn buyer(tx: &mut Tx, id: &UserId) -> Result<Option<(String, bool)>, DbError> {
+    let sql = "SELECT email, status FROM users WHERE id = $1 AND deleted_at IS NULL";
+    tx.fetch_optional(sql, params![id], |row| {
+        Ok((row.get(0)?, row.get::<&str>(1)? == "active"))
     })
     .await
 }
@@ -182,7 +230,8 @@ pub async fn insert(tx: &mut Tx, user: &User) -> Result<(), DbError> {
 pub async fn insert_many(tx: &mut Tx, users: &[User]) -> Result<(), DbError> {
     let texts: Vec<[String; 6]> = users.iter().map(texts).collect();
     let mut values = Vec::with_capacity(users.len() * 15);
-    for (user, [username, email, profile, addresses, consent, metadata]) in users.iter().zip(&texts) {
+    for (user, [username, email, profile, addresses, consent, metadata]) in users.iter().zip(&texts)
+    {
         values.extend([
             user.id.to_param(),
             user.username.to_param(),
@@ -267,24 +316,56 @@ mod tests {
         db.migrate(MIGRATIONS, 0).await.expect("migrated");
         let text = || Some("c".to_owned());
         let at = Some(Timestamp::from_micros(0));
-        let page = Page::new(&PageQuery::default(), &axum::http::Uri::from_static("/v2/users"), &CursorKey::new(&[7; 32]));
+        let page = Page::new(
+            &PageQuery::default(),
+            &axum::http::Uri::from_static("/v2/users"),
+            &CursorKey::new(&[7; 32]),
+        );
         let mut page = page.expect("a first page");
         let all = ListUsers::default;
-        for sort in [UserSort::CreatedAt, UserSort::CreatedAtDescending, UserSort::UpdatedAt, UserSort::Username] {
+        for sort in [
+            UserSort::CreatedAt,
+            UserSort::CreatedAtDescending,
+            UserSort::UpdatedAt,
+            UserSort::Username,
+        ] {
             for after in [None, Some(vec!["1".to_owned(), "user_1".to_owned()])] {
                 page.after = after;
                 let plan = plan(&db, &ListUsers { sort, ..all() }, &page).await;
-                assert!(!plan.contains("TEMP B-TREE"), "{sort:?} has its index: {plan}");
+                assert!(
+                    !plan.contains("TEMP B-TREE"),
+                    "{sort:?} has its index: {plan}"
+                );
             }
         }
         for query in [
-            ListUsers { status: Some(super::super::UserStatus::Active), ..all() },
+            ListUsers {
+                status: Some(super::super::UserStatus::Active),
+                ..all()
+            },
             ListUsers { q: text(), ..all() },
-            ListUsers { email: text(), ..all() },
-            ListUsers { external_id: text(), ..all() },
-            ListUsers { ids: Some(vec![UserId::new()]), ..all() },
-            ListUsers { created_after: at, created_before: at, ..all() },
-            ListUsers { updated_after: at, sort: UserSort::UpdatedAt, ..all() },
+            ListUsers {
+                email: text(),
+                ..all()
+            },
+            ListUsers {
+                external_id: text(),
+                ..all()
+            },
+            ListUsers {
+                ids: Some(vec![UserId::new()]),
+                ..all()
+            },
+            ListUsers {
+                created_after: at,
+                created_before: at,
+                ..all()
+            },
+            ListUsers {
+                updated_after: at,
+                sort: UserSort::UpdatedAt,
+                ..all()
+            },
         ] {
             plan(&db, &query, &page).await;
         }
@@ -293,7 +374,11 @@ mod tests {
     async fn plan(db: &Db, query: &ListUsers, page: &Page) -> String {
         let wanted = Wanted::new(query);
         let select = wanted.page(page);
-        let plan = db.explain(select.sql(), select.params()).await.expect("a plan").join("; ");
+        let plan = db
+            .explain(select.sql(), select.params())
+            .await
+            .expect("a plan")
+            .join("; ");
         let uses_index = |step: &str| !step.starts_with("SCAN users") || step.contains("USING");
         assert!(plan.split("; ").all(uses_index), "{query:?}: {plan}");
         plan

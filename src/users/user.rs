@@ -57,7 +57,10 @@ impl<'a> FromColumn<'a> for UserStatus {
         match row.get(index)? {
             "active" => Ok(UserStatus::Active),
             "inactive" => Ok(UserStatus::Inactive),
-            other => Err(DbError::Column { index, reason: format!("`{other}` is not a user status") }),
+            other => Err(DbError::Column {
+                index,
+                reason: format!("`{other}` is not a user status"),
+            }),
         }
     }
 }
@@ -235,7 +238,11 @@ impl User {
     ///
     /// # Errors
     /// 422 when two addresses have the same id, or when too many metadata keys would remain.
-    pub fn apply(&mut self, patch: UserPatch, now: Timestamp) -> Result<Vec<&'static str>, Problem> {
+    pub fn apply(
+        &mut self,
+        patch: UserPatch,
+        now: Timestamp,
+    ) -> Result<Vec<&'static str>, Problem> {
         let before = self.clone();
         // The schema accepts no null for the first three: `Clear` cannot come.
         if let Patch::Set(username) = patch.username {
@@ -279,7 +286,10 @@ impl User {
             ("external_id", self.external_id != before.external_id),
             ("metadata", self.metadata != before.metadata),
         ];
-        fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+        fields
+            .into_iter()
+            .filter_map(|(name, differs)| differs.then_some(name))
+            .collect()
     }
 
     /// Forgets who it is: only the id and the times stay, so that orders keep what they refer to. The name and
@@ -310,7 +320,8 @@ where
         Patch::Keep => {}
         Patch::Clear => *present = T::default(),
         Patch::Set(members) => {
-            let refused = |error: serde_json::Error| Problem::new(&codes::INVALID_BODY, error.to_string());
+            let refused =
+                |error: serde_json::Error| Problem::new(&codes::INVALID_BODY, error.to_string());
             let mut merged = serde_json::to_value(&*present).map_err(refused)?;
             for (name, value) in members {
                 merged[name.as_str()] = value; // null reads as absent
@@ -330,7 +341,11 @@ fn address_book(mut addresses: Vec<UserAddress>) -> Result<Vec<UserAddress>, Pro
         if !known.insert(id.clone()) {
             let detail = format!("`{id}` is the id of an address before it");
             let pointer = format!("#/addresses/{index}/id");
-            return Err(Problem::new(&codes::INVALID_BODY, detail.clone()).at(&pointer, "not_unique", detail));
+            return Err(Problem::new(&codes::INVALID_BODY, detail.clone()).at(
+                &pointer,
+                "not_unique",
+                detail,
+            ));
         }
         address.is_default_shipping &= shipping_free;
         address.is_default_billing &= billing_free;

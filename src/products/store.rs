@@ -1,0 +1,98 @@
+//! All SQL of the catalog.
+
+use super::pricing::Price;
+use super::product::{ProductId, ProductStatus, Sellable, VariantId, VariantRef};
+use crate::money::Currency;
+use platform::db::{DbError, Param, Row, Tx, placeholders};
+
+/// The variants that `refs` name, each once, in no particular order: one statement for each kind of
+/// reference that occurs. What does not exist or was deleted is missing from the answer; a product
+/// with several variants gives all of them, and the caller decides whether that is acceptable.
+pub async fn sellable(tx: &mut Tx, refs: &[VariantRef]) -> Result<Vec<Sellable>, DbError> {
+    let mut by_kind: [Vec<Param<'_>>; 3] = Default::default();
+    for one in refs {
+        let (kind, text) = match one {
+            VariantRef::Variant(id) => (0, id.as_str()),
+            VariantRef::Product(id) => (1, id.as_str()),
+            VariantRef::Sku(sku) => (2, sku.as_str()),
+        };
+        by_kind[kind].push(Param::Text(text));
+    }
+    let mut found: Vec<Sellable> = Vec::with_capacity(refs.len());
+    for (column, wanted) in ["v.id", "v.product_id", "v.sku"].iter().zip(&by_kind) {
+        if !wanted.is_empty() {
+            sellable_by(tx, column, wanted, &mut found).await?;
+        }
+    }
+    found.sort_by(|a, b| a.variant_id.cmp(&b.variant_id));
+    found.dedup_by(|a, b| a.variant_id == b.variant_id);
+    Ok(found)
+}
+
+async fn sellable_by(
+    tx: &mut Tx,
+    column: &str,
+    wanted: &[Param<'_>],
+    found: &mut Vec<Sellable>,
+) -> Result<(), DbError> {
+    let sql = format!(
+        "SELECT v.id, v.product_id, v.sku, p.title, v.title, p.status, v.track_inventory, v.allow_backorder,
+            COALESCE(v.tax_category, p.tax_category),
+            r.id, r.currency, r.amount, r.compare_at_amount, r.min_quantity, r.price_group, r.starts_at, r.ends_at
+        FROM variants v JOIN products p ON p.id = v.product_id LEFT JOIN prices r ON r.variant_id = v.id
+        WHERE v.deleted_at IS NULL AND {column} IN ({}) ORDER BY v.id, r.id",
+        placeholders(1, wanted.len())
+    );
+    tx.for_each(&sql, wanted, |row| {
+        let id: &str = row.get(0)?;
+        if found
+            .last()
+            .is_none_or(|last| last.variant_id.as_str() != id)
+        {
+            found.push(sellable_row(row)?);
+        }
+        if let (Some(last), Some(_)) = (found.last_mut(), row.get::<Option<&str>>(9)?) {
+            last.prices.push(price(row, 9)?);
+        }
+        Ok(())
+    })
+    .await
+}
+
+fn sellable_row(row: &Row<'_>) -> Result<Sellable, DbError> {
+    let title: &str = row.get(3)?;
+    let title = match row.get::<Option<&str>>(4)? {
+        Some(variant) => format!("{title} / {variant}"),
+        None => title.to_owned(),
+    };
+    Ok(Sellable {
+        variant_id: row.get(0)?,
+        product_id: row.get(1)?,
+        sku: row.get(2)?,
+        title,
+        status: ProductStatus::from_stored(row.get(5)?),
+        track_inventory: row.get(6)?,
+        allow_backorder: row.get(7)?,
+        tax_category: row.get(8)?,
+        prices: Vec::new(),
+    })
+}
+
+/// A price row whose eight columns begin at `first`.
+fn price(row: &Row<'_>, first: usize) -> Result<Price, DbError> {
+    let code: &str = row.get(first + 1)?;
+    let currency = Currency::parse(code).map_err(|error| DbError::Column {
+        index: first + 1,
+        reason: format!("{code}: {error}"),
+    })?;
+    Ok(Price {
+        id: row.get(first)?,
+        currency,
+        amount: row.get(first + 2)?,
+        compare_at_amount: row.get(first + 3)?,
+        min_quantity: row.get(first + 4)?,
+        group: row.get(first + 5)?,
+        starts_at_micros: row.get(first + 6)?,
+        ends_at_micros: row.get(first + 7)?,
+    })
+}
