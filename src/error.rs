@@ -30,7 +30,8 @@ product_codes! {
 
 /// Every code that this server can answer, for the OpenAPI document and `/problems/<code>`.
 pub fn all_codes() -> impl Iterator<Item = &'static Code> {
-    codes::ALL.iter().chain(OWN).copied()
+    let oauth = crate::oauth::error::CODES.iter();
+    codes::ALL.iter().chain(OWN).copied().chain(oauth)
 }
 
 /// 404 for the `kind` called `id`.

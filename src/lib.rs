@@ -8,8 +8,10 @@ pub mod error;
 pub mod metadata;
 pub mod migrations;
 pub mod money;
+pub mod openapi;
 pub mod router;
 
+pub mod docs;
 pub mod oauth;
 pub mod orders;
 pub mod products;

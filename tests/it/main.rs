@@ -3,6 +3,7 @@
 
 mod app;
 
+mod contract;
 mod inventory;
 mod oauth;
 mod orders;
