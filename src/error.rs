@@ -22,6 +22,10 @@ product_codes! {
     AMOUNT_OUT_OF_RANGE = "amount_out_of_range" 422 "A total is too large." "Every amount stays within ±(2^53 − 1) minor units, so that every JSON reader keeps it exactly.";
     INSUFFICIENT_STOCK = "insufficient_stock" 409 "There is not enough stock." "`errors` names the lines, `available` what is left of each variant. Nothing was taken; try again with less.";
     INVALID_TRANSITION = "invalid_transition" 409 "The object cannot move to this state from where it is." "`allowed` lists the states it can move to.";
+    REPORT_NOT_READY = "report_not_ready" 409 "The report is not finished." "Look at the run again as `Retry-After` says, or ask for the report with `Prefer: wait=10`.";
+    REPORT_FAILED = "report_failed" 409 "The report could not be made." "`problem` says why; it is on the run too.";
+    REPORT_EXPIRED = "report_expired" 410 "The file of the report was removed." "Files are kept for seven days. Ask for the report again.";
+    REPORT_TOO_LARGE = "report_too_large" 422 "The report has too many rows or bytes." "A report has at most 1,000,000 rows and 64 MiB. Ask for a shorter range.";
 }
 
 /// Every code that this server can answer, for the OpenAPI document and `/problems/<code>`.

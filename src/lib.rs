@@ -13,4 +13,5 @@ pub mod router;
 pub mod oauth;
 pub mod orders;
 pub mod products;
+pub mod reports;
 pub mod users;
