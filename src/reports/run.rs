@@ -502,7 +502,7 @@ mod tests {
             [
                 "#/timezone unknown_timezone",
                 "#/currency not_applicable",
-                "#/parameters/start unknown_field"
+                "#/parameters invalid_value"
             ]
         );
         let body = json!({ "type": "sales_by_period", "currency": "XYZ", "parameters": { "start": "2011-02-30", "interval": "week" } });

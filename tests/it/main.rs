@@ -5,4 +5,5 @@ mod app;
 
 mod oauth;
 mod orders;
+mod reports;
 mod users;
