@@ -15,4 +15,5 @@ pub mod docs;
 pub mod oauth;
 pub mod orders;
 pub mod products;
+pub mod reports;
 pub mod users;

@@ -29,4 +29,5 @@ pub static MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0009_users.sqlite.sql"),
         postgres: include_str!("../migrations/0009_users.postgres.sql"),
     },
+    shared!(4, "reports", "0004_reports.sql"),
 ];

@@ -7,7 +7,7 @@ use crate::oauth::Scope;
 use crate::oauth::error::OAuthError;
 use crate::oauth::guard::guarded;
 use crate::products::{self, inventory};
-use crate::{docs, oauth, orders, users};
+use crate::{docs, oauth, orders, reports, users};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -58,6 +58,12 @@ pub fn endpoints() -> Vec<Endpoint<App>> {
         post("/v2/orders/{id}/complete", needs(Scope::OrdersWrite), orders::api::complete, orders::api::complete_operation()),
         post("/v2/orders/{id}/cancel", needs(Scope::OrdersWrite), orders::api::cancel, orders::api::cancel_operation()),
         get("/v2/orders/{id}/history", needs(Scope::OrdersRead), orders::api::history, orders::api::history_operation()),
+        // Reports
+        get("/v2/reports", needs(Scope::ReportsRead), reports::api::list, reports::api::list_operation()),
+        post("/v2/reports/generate", needs(Scope::ReportsWrite), reports::api::generate, reports::api::generate_operation()),
+        get("/v2/reports/runs", needs(Scope::ReportsRead), reports::api::list_runs, reports::api::list_runs_operation()),
+        get("/v2/reports/runs/{id}", needs(Scope::ReportsRead), reports::api::get_run, reports::api::get_run_operation()),
+        get("/v2/reports/runs/{id}/download", needs(Scope::ReportsRead), reports::api::download, reports::api::download_operation()),
         // Documentation
         get("/openapi.json", Access::Public, docs::api::openapi, docs::api::openapi_operation()),
         get("/docs", Access::Public, docs::api::docs, docs::api::docs_operation()),

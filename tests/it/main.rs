@@ -8,4 +8,5 @@ mod inventory;
 mod oauth;
 mod orders;
 mod products;
+mod reports;
 mod users;
