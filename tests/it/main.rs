@@ -3,5 +3,6 @@
 
 mod app;
 
+mod jobs;
 mod oauth;
 mod users;
