@@ -17,6 +17,7 @@ product_codes! {
     DUPLICATE = "duplicate" 409 "Another object has this value already." "`errors` names the field whose value must be unique (a username, an email, a SKU, a slug, an external id).";
     INSUFFICIENT_STOCK = "insufficient_stock" 409 "There is not enough stock." "`errors` names the lines, `available` what is left of each variant. Nothing was taken; try again with less.";
     INVALID_TRANSITION = "invalid_transition" 409 "The object cannot move to this state from where it is." "`allowed` lists the states it can move to.";
+    UNKNOWN_USER = "unknown_user" 422 "There is no such user." "The `user_id` in the body names no user, or one that was deleted. `errors` points at it. Nothing was changed.";
 }
 
 /// Every code that this server can answer, for the OpenAPI document and `/problems/<code>`.

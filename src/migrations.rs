@@ -23,4 +23,5 @@ pub static MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/0001_platform.postgres.sql"),
     },
     shared!(2, "core", "0002_core.sql"),
+    shared!(3, "notifications", "0003_notifications.sql"),
 ];

@@ -5,7 +5,7 @@
 use crate::app::App;
 use crate::oauth::Scope;
 use crate::oauth::guard::guarded;
-use crate::{oauth, users};
+use crate::{notifications, oauth, users};
 use axum::Router;
 use platform::http::{Access, Endpoint, Problem, codes, get, post};
 
@@ -21,6 +21,11 @@ pub fn endpoints() -> Vec<Endpoint<App>> {
         post("/oauth/token", Access::Public, oauth::api::token, oauth::api::token_operation()),
         // Users
         get("/v2/users", needs(Scope::UsersRead), users::api::list, users::api::list_operation()),
+
+        // Notifications
+        post("/v2/notifications", needs(Scope::NotificationsWrite), notifications::api::create, notifications::api::create_operation()),
+        get("/v2/notifications", needs(Scope::NotificationsRead), notifications::api::list, notifications::api::list_operation()),
+        get("/v2/notifications/{id}", needs(Scope::NotificationsRead), notifications::api::get, notifications::api::get_operation()),
     ]
 }
 

@@ -4,5 +4,6 @@
 mod app;
 
 mod jobs;
+mod notifications;
 mod oauth;
 mod users;
