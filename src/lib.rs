@@ -10,6 +10,7 @@ pub mod migrations;
 pub mod money;
 pub mod router;
 
+pub mod integrations;
 pub mod notifications;
 pub mod oauth;
 pub mod orders;

@@ -5,7 +5,7 @@
 use crate::app::App;
 use crate::oauth::Scope;
 use crate::oauth::guard::guarded;
-use crate::{notifications, oauth, users};
+use crate::{integrations, notifications, oauth, users};
 use axum::Router;
 use platform::http::{Access, Endpoint, Problem, codes, get, post};
 
@@ -26,6 +26,10 @@ pub fn endpoints() -> Vec<Endpoint<App>> {
         post("/v2/notifications", needs(Scope::NotificationsWrite), notifications::api::create, notifications::api::create_operation()),
         get("/v2/notifications", needs(Scope::NotificationsRead), notifications::api::list, notifications::api::list_operation()),
         get("/v2/notifications/{id}", needs(Scope::NotificationsRead), notifications::api::get, notifications::api::get_operation()),
+
+        // Integrations
+        get("/v2/integrations", needs(Scope::IntegrationsRead), integrations::api::list, integrations::api::list_operation()),
+        get("/v2/integrations/{id}", needs(Scope::IntegrationsRead), integrations::api::get, integrations::api::get_operation()),
     ]
 }
 

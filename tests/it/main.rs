@@ -3,6 +3,7 @@
 
 mod app;
 
+mod integrations;
 mod jobs;
 mod notifications;
 mod oauth;
