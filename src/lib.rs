@@ -8,6 +8,7 @@ pub mod error;
 pub mod metadata;
 pub mod migrations;
 pub mod money;
+pub mod operations;
 pub mod router;
 
 pub mod integrations;

@@ -5,7 +5,7 @@
 use crate::app::App;
 use crate::oauth::Scope;
 use crate::oauth::guard::guarded;
-use crate::{integrations, notifications, oauth, users};
+use crate::{integrations, notifications, oauth, operations, users};
 use axum::Router;
 use platform::http::{Access, Endpoint, Problem, codes, get, post};
 
@@ -30,6 +30,11 @@ pub fn endpoints() -> Vec<Endpoint<App>> {
         // Integrations
         get("/v2/integrations", needs(Scope::IntegrationsRead), integrations::api::list, integrations::api::list_operation()),
         get("/v2/integrations/{id}", needs(Scope::IntegrationsRead), integrations::api::get, integrations::api::get_operation()),
+
+        // Operations
+        get("/healthz", Access::Public, operations::alive, operations::alive_operation()),
+        get("/readyz", Access::Public, operations::ready, operations::ready_operation()),
+        get("/metrics", Access::Public, operations::metrics, operations::metrics_operation()),
     ]
 }
 

@@ -7,4 +7,5 @@ mod integrations;
 mod jobs;
 mod notifications;
 mod oauth;
+mod operations;
 mod users;
