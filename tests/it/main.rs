@@ -4,8 +4,12 @@
 mod app;
 
 mod contract;
+mod integrations;
 mod inventory;
+mod jobs;
+mod notifications;
 mod oauth;
+mod operations;
 mod orders;
 mod products;
 mod reports;
