@@ -4,6 +4,13 @@
 mod app;
 
 mod contract;
+mod integrations;
+mod inventory;
+mod jobs;
+mod notifications;
 mod oauth;
+mod operations;
 mod orders;
+mod products;
+mod reports;
 mod users;
