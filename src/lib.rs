@@ -1,1 +1,3 @@
+//! Tradepost: the commerce backend of an e-commerce company in one binary.
 
+pub mod products;

@@ -1,0 +1,3 @@
+//! `/v2/products`: the catalogue and its search.
+
+pub mod search;
