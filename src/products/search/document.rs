@@ -1,13 +1,13 @@
 //! What goes into the index: a product as the search sees it, and the tantivy document made of it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use tantivy::TantivyDocument;
 use tantivy::schema::{
-    Field, INDEXED, IndexRecordOption, JsonObjectOptions, NumericOptions, OwnedValue, STORED,
-    Schema, TextFieldIndexing, TextOptions,
+    Field, IndexRecordOption, JsonObjectOptions, NumericOptions, OwnedValue, STORED, Schema,
+    TextFieldIndexing, TextOptions,
 };
 use tantivy::tokenizer::{TextAnalyzer, Token, TokenStream, Tokenizer, TokenizerManager};
+use tantivy::{TantivyDocument, Term};
 
 use super::Facet;
 use super::text::{self, chunks};
@@ -16,8 +16,8 @@ use super::text::{self, chunks};
 /// another version is thrown away and rebuilt.
 pub(super) const FORMAT_VERSION: u32 = 1;
 
-/// Between the key and the value of an attribute in the index; cut out of both.
-pub(super) const ATTRIBUTE_SEPARATOR: char = '\u{1f}';
+/// Between the parts of a term of several; cut out of all but the last.
+pub(super) const SEPARATOR: char = '\u{1f}';
 
 const IMPACTS: &str = "impacts";
 const RAW: &str = "raw";
@@ -96,21 +96,25 @@ pub fn product_key(product_id: &str) -> u64 {
     hash ^ (hash >> 33)
 }
 
-/// The fields of the index.
+/// The fields of the index. Those that are searched are few, because each one costs every commit a
+/// dictionary; those that are only read by document cost little.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields {
-    /// The product id; deletes go by it, and it ends every sort.
-    pub id: Field,
-    /// [`product_key`].
-    pub key: Field,
     /// Whole words, their frequency being what they count for.
     pub word: Field,
     /// Every beginning of every word: any prefix is one posting list, however many words share it.
     pub prefix: Field,
     /// Whole words of titles, for completion.
     pub title_word: Field,
-    /// Whole SKUs, barcodes, slugs and ids, lower case: a query that is one of them wins.
-    pub code: Field,
+    /// All that is matched as a whole: see [`Exact`].
+    pub exact: Field,
+    /// The product id, which ends every sort.
+    pub id: Field,
+    /// The product id again, eight bytes a number: read from the dictionary of `id`, the ids of a
+    /// page would cost as much as the search.
+    pub id_part: Field,
+    /// [`product_key`].
+    pub key: Field,
     pub status: Field,
     pub product_type: Field,
     pub vendor: Field,
@@ -118,7 +122,6 @@ pub(super) struct Fields {
     pub category: Field,
     pub tag: Field,
     pub attribute: Field,
-    pub sku: Field,
     /// The title as written, for completion.
     pub title: Field,
     /// The folded title, for sorting.
@@ -130,56 +133,66 @@ pub(super) struct Fields {
     pub sold_count: Field,
 }
 
+/// A term of the field `exact`.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Exact<'a> {
+    /// The product id; deletes go by it.
+    Id(&'a str),
+    /// A SKU, case and all.
+    Sku(&'a str),
+    /// A SKU, barcode, slug or id in lower case: a query that is one of them wins.
+    Code(&'a str),
+    Facet(&'a Facet, &'a str),
+}
+
 impl Fields {
     /// The schema and its fields.
     pub fn schema() -> (Schema, Fields) {
-        let raw_index = TextFieldIndexing::default()
-            .set_tokenizer(RAW)
-            .set_fieldnorms(false)
-            .set_index_option(IndexRecordOption::Basic);
-        let exact = TextOptions::default().set_indexing_options(raw_index);
-        let facet = exact.clone().set_fast(RAW);
         // No field norms: how long a description is says nothing about a product.
-        let impacts = TextFieldIndexing::default()
-            .set_tokenizer(IMPACTS)
-            .set_fieldnorms(false);
-        let weighted = TextOptions::default().set_indexing_options(
-            impacts
-                .clone()
-                .set_index_option(IndexRecordOption::WithFreqs),
-        );
-        let unweighted = TextOptions::default()
-            .set_indexing_options(impacts.set_index_option(IndexRecordOption::Basic));
+        let indexing = |tokenizer: &str, option| {
+            let indexing = TextFieldIndexing::default().set_tokenizer(tokenizer);
+            let indexing = indexing.set_fieldnorms(false).set_index_option(option);
+            TextOptions::default().set_indexing_options(indexing)
+        };
+        let weighted = indexing(IMPACTS, IndexRecordOption::WithFreqs);
+        let unweighted = indexing(IMPACTS, IndexRecordOption::Basic);
+        let exact = indexing(RAW, IndexRecordOption::Basic);
+        let text = TextOptions::default().set_fast(RAW);
         let number = NumericOptions::default().set_fast();
 
         let mut schema = Schema::builder();
         let fields = Fields {
-            id: schema.add_text_field("id", facet.clone()),
-            key: schema.add_u64_field("key", number.clone()),
             word: schema.add_text_field("word", weighted.clone()),
             prefix: schema.add_text_field("prefix", weighted),
             title_word: schema.add_text_field("title_word", unweighted),
-            code: schema.add_text_field("code", exact.clone()),
-            status: schema.add_text_field("status", facet.clone()),
-            product_type: schema.add_text_field("type", facet.clone()),
-            vendor: schema.add_text_field("vendor", facet.clone()),
-            brand: schema.add_text_field("brand", facet.clone()),
-            category: schema.add_text_field("category", facet.clone()),
-            tag: schema.add_text_field("tag", facet.clone()),
-            attribute: schema.add_text_field("attribute", facet),
-            sku: schema.add_text_field("sku", exact),
+            exact: schema.add_text_field("exact", exact),
+            id: schema.add_text_field("id", text.clone()),
+            id_part: schema.add_u64_field("id_part", number.clone()),
+            key: schema.add_u64_field("key", number.clone()),
+            status: schema.add_text_field("status", text.clone()),
+            product_type: schema.add_text_field("type", text.clone()),
+            vendor: schema.add_text_field("vendor", text.clone()),
+            brand: schema.add_text_field("brand", text.clone()),
+            category: schema.add_text_field("category", text.clone()),
+            tag: schema.add_text_field("tag", text.clone()),
+            attribute: schema.add_text_field("attribute", text.clone()),
             title: schema.add_text_field("title", STORED),
-            title_sort: schema.add_text_field("title_sort", TextOptions::default().set_fast(RAW)),
+            title_sort: schema.add_text_field("title_sort", text),
             price: schema.add_json_field("price", JsonObjectOptions::default().set_fast(RAW)),
-            reprice_at: schema.add_i64_field("reprice_at", number.clone() | INDEXED),
+            reprice_at: schema.add_i64_field("reprice_at", number.clone()),
             created_at: schema.add_i64_field("created_at", number.clone()),
             sold_count: schema.add_u64_field("sold_count", number),
         };
         (schema.build(), fields)
     }
 
-    /// The field a facet filters on.
-    pub fn facet(&self, facet: &Facet) -> Field {
+    /// The posting list of what is matched as a whole.
+    pub fn exact(&self, exact: Exact<'_>) -> Term {
+        Term::from_field_text(self.exact, &exact.text())
+    }
+
+    /// The column a facet is counted in.
+    fn facet(&self, facet: &Facet) -> Field {
         match facet {
             Facet::Status => self.status,
             Facet::Type => self.product_type,
@@ -195,6 +208,9 @@ impl Fields {
     pub fn document(&self, product: &ProductDoc) -> TantivyDocument {
         let mut doc = TantivyDocument::default();
         doc.add_text(self.id, &product.product_id);
+        for part in id_parts(&product.product_id) {
+            doc.add_u64(self.id_part, part);
+        }
         doc.add_u64(self.key, product_key(&product.product_id));
         doc.add_text(self.title, &product.title);
         doc.add_text(self.title_sort, text::fold(&product.title));
@@ -209,7 +225,7 @@ impl Fields {
             .map(|(currency, &amount)| (currency.clone(), OwnedValue::I64(amount)));
         doc.add_object(self.price, prices.collect());
         self.add_words(&mut doc, product);
-        self.add_facets(&mut doc, product);
+        self.add_exact(&mut doc, product);
         doc
     }
 
@@ -241,40 +257,95 @@ impl Fields {
         doc.add_text(self.title_word, encoded);
     }
 
-    fn add_facets(&self, doc: &mut TantivyDocument, product: &ProductDoc) {
-        doc.add_text(self.status, &product.status);
-        for (field, value) in [
-            (self.product_type, &product.product_type),
-            (self.vendor, &product.vendor),
-            (self.brand, &product.brand),
-        ] {
-            if let Some(value) = value {
-                doc.add_text(field, value);
+    fn add_exact(&self, doc: &mut TantivyDocument, product: &ProductDoc) {
+        let mut exact = vec![Exact::Id(&product.product_id).text()];
+        exact.extend(product.skus.iter().map(|sku| Exact::Sku(sku).text()));
+        let codes = product.skus.iter().chain(&product.barcodes);
+        let codes = codes.chain([&product.slug, &product.product_id]);
+        exact.extend(codes.map(|code| Exact::Code(&code.to_lowercase()).text()));
+        for (facet, value) in facets(product) {
+            exact.push(Exact::Facet(&facet, &value).text());
+            let column = self.facet(&facet);
+            match &facet {
+                Facet::Attribute(key) => doc.add_text(column, attribute_text(key, &value)),
+                _ => doc.add_text(column, value),
             }
         }
-        for category in distinct(&product.categories) {
-            doc.add_text(self.category, category);
-        }
-        for tag in distinct(&product.tags) {
-            doc.add_text(self.tag, tag);
-        }
-        for (key, value) in &product.attributes {
-            doc.add_text(self.attribute, attribute_term(key, &value.to_string()));
-        }
-        for sku in distinct(&product.skus) {
-            doc.add_text(self.sku, sku);
-        }
-        let codes = product.skus.iter().chain(&product.barcodes);
-        for code in codes.chain([&product.slug, &product.product_id]) {
-            doc.add_text(self.code, code.to_lowercase());
+        for term in exact {
+            doc.add_text(self.exact, term);
         }
     }
 }
 
-/// The term of an attribute with a value.
-pub(super) fn attribute_term(key: &str, value: &str) -> String {
-    let clean = |text: &str| text.replace(ATTRIBUTE_SEPARATOR, "");
-    format!("{}{ATTRIBUTE_SEPARATOR}{}", clean(key), clean(value))
+impl Exact<'_> {
+    fn text(&self) -> String {
+        let kind = match self {
+            Exact::Id(_) => "id",
+            Exact::Sku(_) => "sku",
+            Exact::Code(_) => "code",
+            Exact::Facet(facet, _) => match facet {
+                Facet::Status => "status",
+                Facet::Type => "type",
+                Facet::Vendor => "vendor",
+                Facet::Brand => "brand",
+                Facet::Category => "category",
+                Facet::Tag => "tag",
+                Facet::Attribute(_) => "attribute",
+            },
+        };
+        match self {
+            Exact::Facet(Facet::Attribute(key), value) => {
+                format!("{kind}{SEPARATOR}{}", attribute_text(key, value))
+            }
+            Exact::Id(value) | Exact::Sku(value) | Exact::Code(value) | Exact::Facet(_, value) => {
+                format!("{kind}{SEPARATOR}{value}")
+            }
+        }
+    }
+}
+
+/// The values of all facets, each once: a facet counts products, not mentions.
+fn facets(product: &ProductDoc) -> BTreeSet<(Facet, String)> {
+    let mut facets = BTreeSet::from([(Facet::Status, product.status.clone())]);
+    for (facet, value) in [
+        (Facet::Type, &product.product_type),
+        (Facet::Vendor, &product.vendor),
+        (Facet::Brand, &product.brand),
+    ] {
+        facets.extend(value.iter().map(|value| (facet.clone(), value.clone())));
+    }
+    for (facet, values) in [
+        (Facet::Category, &product.categories),
+        (Facet::Tag, &product.tags),
+    ] {
+        facets.extend(values.iter().map(|value| (facet.clone(), value.clone())));
+    }
+    let attributes = product.attributes.iter();
+    facets
+        .extend(attributes.map(|(key, value)| (Facet::Attribute(key.clone()), value.to_string())));
+    facets
+}
+
+/// An attribute and its value in one.
+fn attribute_text(key: &str, value: &str) -> String {
+    format!("{}{SEPARATOR}{value}", key.replace(SEPARATOR, ""))
+}
+
+/// The bytes of an id, eight to a number, filled up with zeros.
+fn id_parts(id: &str) -> impl Iterator<Item = u64> {
+    id.as_bytes().chunks(8).map(|bytes| {
+        let mut part = [0; 8];
+        part[..bytes.len()].copy_from_slice(bytes);
+        u64::from_be_bytes(part)
+    })
+}
+
+/// The id of its [`id_parts`].
+pub(super) fn id_of_parts(parts: impl Iterator<Item = u64>) -> String {
+    let mut bytes: Vec<u8> = parts.flat_map(u64::to_be_bytes).collect();
+    let end = bytes.iter().rposition(|&byte| byte != 0);
+    bytes.truncate(end.map_or(0, |end| end + 1));
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The tokenizers the schema names.
@@ -282,11 +353,6 @@ pub(super) fn tokenizers() -> TokenizerManager {
     let tokenizers = TokenizerManager::default();
     tokenizers.register(IMPACTS, TextAnalyzer::from(Impacts::default()));
     tokenizers
-}
-
-/// Each value once: a facet counts products, not mentions.
-fn distinct(values: &[String]) -> HashSet<&String> {
-    values.iter().collect()
 }
 
 /// Every word of the product with what it counts for: the sum over the places it stands in.
@@ -441,6 +507,19 @@ mod tests {
             (AttributeValue::Bool(true), "true"),
         ] {
             assert_eq!(value.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn ids_are_read_from_their_parts() {
+        for id in [
+            "",
+            "a",
+            "prod_123",
+            "prod_1234",
+            "prod_0192f0c1-7a3b-7000-8000-000000000001",
+        ] {
+            assert_eq!(id_of_parts(id_parts(id)), id);
         }
     }
 

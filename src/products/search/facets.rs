@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use tantivy::columnar::{Column, StrColumn};
+use tantivy::columnar::{Column, RowId, StrColumn};
 use tantivy::{DocId, SegmentReader};
 
 use super::Error;
-use super::document::ATTRIBUTE_SEPARATOR;
+use super::document::SEPARATOR;
 use super::query::{Facet, Filters};
 use super::run::price_column;
 use super::view::{Columns, strings};
@@ -15,6 +15,8 @@ use super::view::{Columns, strings};
 const VALUES_MAX: usize = 100;
 /// Attributes in an answer, when all are asked for: those of the most products.
 const ATTRIBUTES_MAX: usize = 50;
+/// Matches that are counted together.
+const BLOCK_DOCS: usize = 256;
 /// Values of a facet that are counted exactly. Of more, each segment gives its most frequent ones.
 const EXACT_VALUES_MAX: usize = 10_000;
 
@@ -110,17 +112,72 @@ pub(super) struct Counters<'a> {
     prices: PriceCounts,
 }
 
-/// Counts under way in one segment.
+/// Counts under way in one segment. Matches are counted a block at a time, which reads a column four
+/// times as fast as a match at a time.
 pub(super) struct Counting<'s> {
     facets: Vec<(Facet, OrdCounts<'s>)>,
     attributes: Option<OrdCounts<'s>>,
     price: Option<(Column<i64>, PriceCounts)>,
+    /// Matches that are not counted yet, less than [`BLOCK_DOCS`].
+    block: Vec<DocId>,
+    values: BlockValues,
 }
 
 struct OrdCounts<'s> {
     column: &'s StrColumn,
     /// By ordinal.
     counts: Vec<u32>,
+}
+
+/// Where the values of a block are read to.
+#[derive(Default)]
+struct BlockValues {
+    docs: Vec<DocId>,
+    rows: Vec<RowId>,
+    ords: Vec<u64>,
+    prices: Vec<i64>,
+}
+
+impl BlockValues {
+    fn rows<T>(&mut self, column: &Column<T>, block: &[DocId]) -> &[RowId]
+    where
+        T: PartialOrd + Copy + std::fmt::Debug + Send + Sync + 'static,
+    {
+        self.docs.clear();
+        self.rows.clear();
+        column.row_ids_for_docs(block, &mut self.docs, &mut self.rows);
+        &self.rows
+    }
+}
+
+impl Counting<'_> {
+    /// Whether there is anything to count.
+    pub fn is_idle(&self) -> bool {
+        self.facets.is_empty() && self.attributes.is_none() && self.price.is_none()
+    }
+
+    /// Counts a match. Matches come in ascending order.
+    pub fn count(&mut self, doc: DocId) {
+        self.block.push(doc);
+        if self.block.len() == BLOCK_DOCS {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        let values = &mut self.values;
+        let facets = self.facets.iter_mut().map(|(_, counts)| counts);
+        for counts in facets.chain(&mut self.attributes) {
+            counts.count(&self.block, values);
+        }
+        if let Some((column, prices)) = &mut self.price {
+            let rows = values.rows(column, &self.block).len();
+            values.prices.resize(rows, 0);
+            column.values.get_vals(&values.rows, &mut values.prices);
+            values.prices.iter().for_each(|&price| prices.count(price));
+        }
+        self.block.clear();
+    }
 }
 
 impl<'s> OrdCounts<'s> {
@@ -131,8 +188,12 @@ impl<'s> OrdCounts<'s> {
         })
     }
 
-    fn count(&mut self, doc: DocId) {
-        for ord in self.column.term_ords(doc) {
+    fn count(&mut self, block: &[DocId], values: &mut BlockValues) {
+        let column = self.column.ords();
+        let rows = values.rows(column, block).len();
+        values.ords.resize(rows, 0);
+        column.values.get_vals(&values.rows, &mut values.ords);
+        for &ord in &values.ords {
             // An ordinal fits its dictionary, and that is as long as `counts`.
             self.counts[ord as usize] += 1;
         }
@@ -151,22 +212,6 @@ impl<'s> OrdCounts<'s> {
         let values = strings(Some(self.column), &ords)?;
         let counts = seen.into_iter().map(|(_, count)| u64::from(count));
         Ok(values.into_iter().zip(counts).collect())
-    }
-}
-
-impl Counting<'_> {
-    pub fn count(&mut self, doc: DocId) {
-        for (_, counts) in &mut self.facets {
-            counts.count(doc);
-        }
-        if let Some(attributes) = &mut self.attributes {
-            attributes.count(doc);
-        }
-        if let Some((column, prices)) = &mut self.price
-            && let Some(price) = column.first(doc)
-        {
-            prices.count(price);
-        }
     }
 }
 
@@ -230,11 +275,14 @@ impl<'a> Counters<'a> {
             facets: facets.collect(),
             attributes: OrdCounts::new(attributes),
             price: price.map(|column| (column, PriceCounts::default())),
+            block: Vec::new(),
+            values: BlockValues::default(),
         })
     }
 
     /// Ends a segment.
-    pub fn add(&mut self, counting: Counting<'_>) -> Result<(), Error> {
+    pub fn add(&mut self, mut counting: Counting<'_>) -> Result<(), Error> {
+        counting.flush();
         for (facet, counts) in counting.facets {
             let sums = self.counts.entry(facet).or_default();
             for (value, count) in counts.values()? {
@@ -242,7 +290,7 @@ impl<'a> Counters<'a> {
             }
         }
         for (value, count) in counting.attributes.map_or(Ok(vec![]), OrdCounts::values)? {
-            let Some((key, value)) = value.split_once(ATTRIBUTE_SEPARATOR) else {
+            let Some((key, value)) = value.split_once(SEPARATOR) else {
                 continue;
             };
             if self.only_attribute.as_ref().is_some_and(|only| only != key) {
@@ -299,18 +347,29 @@ fn most_frequent(facet: Facet, values: HashMap<String, u64>) -> FacetCounts {
     FacetCounts { facet, values }
 }
 
-#[derive(Debug, Default)]
+/// Ranges of prices: 0, and three to a power of ten.
+const PRICE_RANGES: usize = 1 + 3 * 19;
+
+#[derive(Debug)]
 struct PriceCounts {
     min_max: Option<(i64, i64)>,
-    /// By lower bound.
-    ranges: BTreeMap<i64, u64>,
+    ranges: [u64; PRICE_RANGES],
+}
+
+impl Default for PriceCounts {
+    fn default() -> Self {
+        PriceCounts {
+            min_max: None,
+            ranges: [0; PRICE_RANGES],
+        }
+    }
 }
 
 impl PriceCounts {
     fn count(&mut self, price: i64) {
         let (min, max) = self.min_max.unwrap_or((price, price));
         self.min_max = Some((min.min(price), max.max(price)));
-        *self.ranges.entry(range_of(price).0).or_default() += 1;
+        self.ranges[range_of(price)] += 1;
     }
 
     fn merge(&mut self, other: PriceCounts) {
@@ -318,20 +377,19 @@ impl PriceCounts {
             let (min, max) = self.min_max.unwrap_or((other_min, other_max));
             self.min_max = Some((min.min(other_min), max.max(other_max)));
         }
-        for (from, count) in other.ranges {
-            *self.ranges.entry(from).or_default() += count;
+        for (sum, count) in self.ranges.iter_mut().zip(other.ranges) {
+            *sum += count;
         }
     }
 
     fn finish(self, currency: &str) -> PriceFacet {
-        let ranges = self
-            .ranges
-            .into_iter()
-            .map(|(from_minor, count)| PriceRange {
-                from_minor,
-                below_minor: range_of(from_minor).1,
-                count,
-            });
+        let ranges = self.ranges.into_iter().enumerate();
+        let ranges = ranges.filter(|&(_, count)| count > 0);
+        let ranges = ranges.map(|(range, count)| PriceRange {
+            from_minor: range_start(range),
+            below_minor: range_start(range + 1),
+            count,
+        });
         PriceFacet {
             currency: currency.to_owned(),
             min_minor: self.min_max.map(|(min, _)| min),
@@ -341,17 +399,28 @@ impl PriceCounts {
     }
 }
 
-/// The range of a price: from 1, 2 or 5 times a power of ten below the next of them.
-fn range_of(price: i64) -> (i64, i64) {
+/// The range of a price; there are no negative ones.
+fn range_of(price: i64) -> usize {
     if price < 1 {
-        return (0, 1);
+        return 0;
     }
-    let power = 10i64.pow(price.ilog10());
-    match price / power {
-        1 => (power, power.saturating_mul(2)),
-        2..=4 => (power * 2, power.saturating_mul(5)),
-        _ => (power * 5, power.saturating_mul(10)),
-    }
+    let power = price.ilog10();
+    let digit = match price / 10i64.pow(power) {
+        1 => 0,
+        2..=4 => 1,
+        _ => 2,
+    };
+    1 + 3 * power as usize + digit
+}
+
+/// The lowest price of a range.
+fn range_start(range: usize) -> i64 {
+    let Some(step) = range.checked_sub(1) else {
+        return 0;
+    };
+    let power = 10i64.checked_pow((step / 3) as u32);
+    let start = power.and_then(|power| power.checked_mul([1, 2, 5][step % 3]));
+    start.unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -369,7 +438,8 @@ mod tests {
             (4_999, (2_000, 5_000)),
             (i64::MAX, (5_000_000_000_000_000_000, i64::MAX)),
         ] {
-            assert_eq!(range_of(price), range, "{price}");
+            let at = range_of(price);
+            assert_eq!((range_start(at), range_start(at + 1)), range, "{price}");
         }
     }
 }

@@ -8,18 +8,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tantivy::directory::error::LockError;
-use tantivy::directory::{Directory, INDEX_WRITER_LOCK, MmapDirectory, RamDirectory};
+use tantivy::directory::{Directory, INDEX_WRITER_LOCK, RamDirectory};
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::merge_policy::LogMergePolicy;
 use tantivy::store::Compressor;
-use tantivy::{IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError, Term};
+use tantivy::{IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError};
 
 use super::Error;
-use super::document::{self, FORMAT_VERSION, Fields, ProductDoc};
+use super::directory::LazyDirectory;
+use super::document::{self, Exact, FORMAT_VERSION, Fields, ProductDoc};
 use super::view::View;
 
-/// Documents of one commit that are held in memory before they are written as a segment.
-const WRITER_BYTES: usize = 32 << 20;
+/// Memory for the documents of a commit before they are written as a segment: the least tantivy
+/// takes, since every commit begins by clearing a part of it.
+const WRITER_BYTES: usize = 15_000_000;
 /// Segments of a like size that are merged into one; a search visits fewer than this per size.
 const MERGE_SEGMENTS: usize = 6;
 /// Segments below this are of one size: a commit usually holds a product or two.
@@ -100,8 +102,7 @@ impl Index {
             }
             Ok(Err(_)) | Err(_) => remove_index(dir)?,
         }
-        let directory = MmapDirectory::open(dir).map_err(TantivyError::from)?;
-        Index::create(directory)
+        Index::create(LazyDirectory::open(dir)?)
     }
 
     /// An empty index in memory.
@@ -129,12 +130,13 @@ impl Index {
     }
 
     fn open_existing(dir: &Path) -> Result<Index, Error> {
-        let mut index = tantivy::Index::open_in_dir(dir)?;
+        let mut index = tantivy::Index::open(LazyDirectory::open(dir)?)?;
         index.set_tokenizers(document::tokenizers());
         let (schema, fields) = Fields::schema();
         let payload = index.load_metas()?.payload.unwrap_or_default();
         match read_payload(&payload) {
             Some((FORMAT_VERSION, watermark)) if index.schema() == schema => {
+                check_files(&index)?;
                 Index::start(index, fields, watermark)
             }
             _ => Err(TantivyError::SchemaError("another version".into()).into()),
@@ -187,8 +189,8 @@ impl Index {
     }
 
     /// Applies changes in their order and moves on to `watermark`. When this returns, every search
-    /// sees them, and they and the watermark are on disk together; without changes the watermark
-    /// may stay behind on disk by up to 10,000 events.
+    /// sees them, and they and the watermark outlive the process together; without changes the
+    /// watermark may stay behind by up to 10,000 events.
     ///
     /// # Errors
     /// Nothing was applied; the same changes can be applied again.
@@ -250,8 +252,7 @@ impl Index {
                     continue;
                 };
                 if at <= now_micros && due.product_ids.len() < limit {
-                    let mut ids = segment.product_ids(&[segment.id_ord(doc)])?;
-                    due.product_ids.append(&mut ids);
+                    due.product_ids.push(segment.product_id(doc));
                 } else {
                     due.next_micros = Some(due.next_micros.map_or(at, |next| next.min(at)));
                 }
@@ -292,7 +293,7 @@ fn write(
         last_of.insert(change.product_id(), change);
     }
     for (product_id, change) in last_of {
-        writer.delete_term(Term::from_field_text(fields.id, product_id));
+        writer.delete_term(fields.exact(Exact::Id(product_id)));
         if let Change::Upsert(product) = change {
             writer.add_document(fields.document(product))?;
         }
@@ -317,9 +318,23 @@ fn read_payload(payload: &str) -> Option<(u32, Watermark)> {
     Some((version, Watermark { tx, seq }))
 }
 
+/// Reads every file once and compares its checksum: see [`LazyDirectory`] for how they get damaged.
+fn check_files(index: &tantivy::Index) -> Result<(), Error> {
+    let directory = index.directory();
+    for path in index.load_metas()?.list_segment_files() {
+        let exists = directory.exists(&path).map_err(TantivyError::from)?;
+        let whole = || directory.validate_checksum(&path);
+        if exists && !whole().map_err(TantivyError::from)? {
+            let damage = format!("{} is damaged", path.display());
+            return Err(TantivyError::InternalError(damage).into());
+        }
+    }
+    Ok(())
+}
+
 /// Deletes the files of an index nobody has open.
 fn remove_index(dir: &Path) -> Result<(), Error> {
-    let directory = MmapDirectory::open(dir).map_err(TantivyError::from)?;
+    let directory = LazyDirectory::open(dir)?;
     let lock = match directory.acquire_lock(&INDEX_WRITER_LOCK) {
         Ok(lock) => lock,
         Err(LockError::LockBusy) => return Err(Error::Busy),

@@ -18,6 +18,7 @@
 //! - Every match is visited once: for the total, the best page and the facets ([`run`]). Ties are
 //!   broken by product id, so pages neither repeat nor skip.
 
+mod directory;
 mod document;
 mod facets;
 mod highlight;

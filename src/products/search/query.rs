@@ -9,7 +9,7 @@ use tantivy::query::{
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, Term};
 
-use super::document::{Fields, attribute_term};
+use super::document::{Exact, Fields};
 use super::spelling::Neighbour;
 use super::text::{Chunk, Word, chunks};
 use super::{Error, Q_CHARS_MAX, WINDOW_MAX};
@@ -128,16 +128,14 @@ impl Filters {
     /// The filters that are posting lists, each to be AND-ed; the price is a predicate.
     fn queries(&self, fields: &Fields) -> Vec<Box<dyn TantivyQuery>> {
         let facets = self.any_of.iter().map(|(facet, values)| {
-            let field = fields.facet(facet);
-            let terms = values.iter().map(|value| match facet {
-                Facet::Attribute(key) => Term::from_field_text(field, &attribute_term(key, value)),
-                _ => Term::from_field_text(field, value),
-            });
-            terms.collect::<Vec<_>>()
+            let values = values.iter();
+            values
+                .map(|value| fields.exact(Exact::Facet(facet, value)))
+                .collect()
         });
         let skus = self.skus.iter();
-        let skus = skus.map(|sku| Term::from_field_text(fields.sku, sku));
-        facets.chain([skus.collect()]).filter_map(one_of).collect()
+        let skus = skus.map(|sku| fields.exact(Exact::Sku(sku))).collect();
+        facets.chain([skus]).filter_map(one_of).collect()
     }
 }
 
@@ -233,7 +231,7 @@ impl Words<'_> {
             .map(|chunk| self.chunk(chunk))
             .collect();
         let code = self.typed.q.trim().to_lowercase();
-        let code = Term::from_field_text(self.fields.code, &code);
+        let code = self.fields.exact(Exact::Code(&code));
         // Looked up first, because a union costs even where one side of it is empty.
         if searcher.doc_freq(&code)? > 0 {
             let code = Box::new(TermQuery::new(code, IndexRecordOption::Basic));

@@ -114,10 +114,13 @@ impl<'a> Run<'a> {
             let keys = Keys::open(&query.sort, reader, columns)?;
             let mut counting = counters.segment(reader, columns)?;
             let mut top = Top::new(ord, query.offset + query.limit, columns);
+            let count = !counting.is_idle();
             weight.for_each(reader, &mut |doc, score| {
                 if accepts.doc(doc) {
                     total += 1;
-                    counting.count(doc);
+                    if count {
+                        counting.count(doc);
+                    }
                     top.offer(keys.key(doc, score), doc, score);
                 }
             })?;
@@ -244,9 +247,10 @@ impl<'a> Run<'a> {
             let last = last.key;
             best.retain(|candidate| candidate.key <= last);
         }
-        let ids = self.product_ids(&mut best)?;
         let mut ranked = Vec::with_capacity(best.len());
-        for (candidate, id) in best.into_iter().zip(ids) {
+        for candidate in best {
+            let columns = &self.view.columns()[candidate.segment_ord as usize];
+            let id = columns.product_id(candidate.doc);
             let title = if by_title {
                 self.title(&candidate)?
             } else {
@@ -280,21 +284,6 @@ impl<'a> Run<'a> {
             return Ok(None);
         }
         Ok(strings(columns.title.as_ref(), &[candidate.key])?.pop())
-    }
-
-    /// The product ids of the candidates, which are put in order for it.
-    fn product_ids(&self, best: &mut [Candidate]) -> Result<Vec<String>, Error> {
-        best.sort_unstable_by_key(|candidate| (candidate.segment_ord, candidate.id_ord));
-        let mut ids = Vec::with_capacity(best.len());
-        for of_segment in best.chunk_by(|one, other| one.segment_ord == other.segment_ord) {
-            let columns = &self.view.columns()[of_segment[0].segment_ord as usize];
-            let ords: Vec<u64> = of_segment
-                .iter()
-                .map(|candidate| candidate.id_ord)
-                .collect();
-            ids.append(&mut columns.product_ids(&ords)?);
-        }
-        Ok(ids)
     }
 }
 

@@ -738,7 +738,7 @@ fn it_survives_a_restart_with_its_watermark() {
 
 #[test]
 fn a_damaged_index_begins_anew() {
-    let damages: [fn(&std::path::Path); 4] = [
+    let damages: [fn(&std::path::Path); 5] = [
         |dir| fs::write(dir.join("meta.json"), "{").unwrap(),
         |dir| fs::remove_file(dir.join("meta.json")).unwrap(),
         |dir| {
@@ -758,6 +758,17 @@ fn a_damaged_index_begins_anew() {
                     .is_some_and(|extension| extension == "fast")
                 {
                     fs::write(path, "short").unwrap();
+                }
+            }
+        },
+        |dir| {
+            // As a power failure leaves it: the right length, but not the right bytes.
+            for entry in fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.extension().is_some_and(|extension| extension == "idx") {
+                    let mut bytes = fs::read(&path).unwrap();
+                    bytes[40] ^= 0xff;
+                    fs::write(path, bytes).unwrap();
                 }
             }
         },

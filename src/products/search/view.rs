@@ -7,6 +7,7 @@ use tantivy::columnar::{Column, StrColumn};
 use tantivy::index::SegmentId;
 use tantivy::{DocId, Searcher, SegmentReader};
 
+use super::document::id_of_parts;
 use super::{Error, Facet};
 
 /// A consistent state of the index. It never changes, so a search that holds it needs no lock.
@@ -48,6 +49,7 @@ impl View {
 pub(super) struct Columns {
     segment_id: SegmentId,
     id: Option<StrColumn>,
+    id_part: Column<u64>,
     pub key: Column<u64>,
     pub created_at: Column<i64>,
     pub sold_count: Column<u64>,
@@ -67,6 +69,7 @@ impl Columns {
         Ok(Columns {
             segment_id: reader.segment_id(),
             id: fast.str("id")?,
+            id_part: fast.u64("id_part")?,
             key: fast.u64("key")?,
             created_at: fast.i64("created_at")?,
             sold_count: fast.u64("sold_count")?,
@@ -101,9 +104,9 @@ impl Columns {
         id.and_then(|id| id.ords().first(doc)).unwrap_or_default()
     }
 
-    /// The product ids of ordinals in ascending order.
-    pub fn product_ids(&self, sorted_id_ords: &[u64]) -> Result<Vec<String>, Error> {
-        strings(self.id.as_ref(), sorted_id_ords)
+    /// The product id of a document.
+    pub fn product_id(&self, doc: DocId) -> String {
+        id_of_parts(self.id_part.values_for_doc(doc))
     }
 }
 
