@@ -10,6 +10,7 @@ pub mod migrations;
 pub mod money;
 pub mod router;
 
+pub mod import;
 pub mod oauth;
 pub mod orders;
 pub mod products;

@@ -34,7 +34,10 @@ impl Input {
             Some(end) if end == "zst" => Box::new(zstd::Decoder::new(file)?),
             _ => Box::new(BufReader::new(file)),
         };
-        Ok(Input { bytes, budget: RecordBudget(Rc::new(Cell::new(RECORD_BYTES_MAX))) })
+        Ok(Input {
+            bytes,
+            budget: RecordBudget(Rc::new(Cell::new(RECORD_BYTES_MAX))),
+        })
     }
 
     /// To be renewed after each record.
@@ -47,7 +50,8 @@ impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.budget.0.get();
         if left == 0 && !buffer.is_empty() {
-            let text = format!("a record is longer than {RECORD_BYTES_MAX} bytes; is a quote left open?");
+            let text =
+                format!("a record is longer than {RECORD_BYTES_MAX} bytes; is a quote left open?");
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
         let room = buffer.len().min(left);
@@ -69,7 +73,8 @@ mod tests {
         let (plain, packed) = (dir.path().join("a.csv"), dir.path().join("a.csv.zst"));
         std::fs::write(&plain, &text).expect("written");
         let mut file = File::create(&packed).expect("created");
-        file.write_all(&zstd::encode_all(&text[..], 1).expect("packed")).expect("written");
+        file.write_all(&zstd::encode_all(&text[..], 1).expect("packed"))
+            .expect("written");
         for path in [&plain, &packed] {
             let mut input = Input::open(path).expect("opened");
             let budget = input.budget();
@@ -77,10 +82,14 @@ mod tests {
             input.read_exact(&mut first).expect("the first record");
             budget.renew();
             let mut rest = Vec::new();
-            input.read_to_end(&mut rest).expect("the second, as long as may be");
+            input
+                .read_to_end(&mut rest)
+                .expect("the second, as long as may be");
             assert_eq!(rest.len(), text.len() - 10);
             let mut input = Input::open(path).expect("opened");
-            let error = input.read_to_end(&mut rest).expect_err("one record that is too long");
+            let error = input
+                .read_to_end(&mut rest)
+                .expect_err("one record that is too long");
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         }
     }

@@ -43,7 +43,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { dry_run: false, chunk: CHUNK_DEFAULT, progress: Progress::silent() }
+        Options {
+            dry_run: false,
+            chunk: CHUNK_DEFAULT,
+            progress: Progress::silent(),
+        }
     }
 }
 
@@ -72,5 +76,9 @@ where
     F: AsyncFnOnce(&mut Tx) -> Result<T, DbError> + Send + 'static,
     T: Send + 'static,
 {
-    if dry_run { work(&mut db.read().await?).await } else { db.write(work).await }
+    if dry_run {
+        work(&mut db.read().await?).await
+    } else {
+        db.write(work).await
+    }
 }

@@ -15,8 +15,8 @@ use csv::StringRecord;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use platform::clock::Timestamp;
-use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::HashMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 /// The first line of the file.
 pub const HEADER: [&str; 8] = [
@@ -161,11 +161,17 @@ impl LineReader {
     pub fn read(&self, record: &StringRecord) -> Result<Line, BadLine> {
         if record.len() != HEADER.len() {
             let found = record.len();
-            return Err(BadLine(format!("expected {} columns, found {found}", HEADER.len())));
+            return Err(BadLine(format!(
+                "expected {} columns, found {found}",
+                HEADER.len()
+            )));
         }
         let bad = |column: usize, expected: &str| {
             let shown: String = record[column].chars().take(40).collect();
-            BadLine(format!("{}: expected {expected}, found `{shown}`", HEADER[column]))
+            BadLine(format!(
+                "{}: expected {expected}, found `{shown}`",
+                HEADER[column]
+            ))
         };
         let kind = kind_of(&record[0]).ok_or_else(|| bad(0, "digits, alone or after C or A"))?;
         let sku = &record[1];
@@ -180,17 +186,30 @@ impl LineReader {
         let quantity = quantity
             .filter(|quantity| (-QUANTITY_MAX..=QUANTITY_MAX).contains(quantity))
             .ok_or_else(|| bad(3, "a whole number of at most a billion"))?;
-        let at = self.time(&record[4]).ok_or_else(|| bad(4, "a time such as 2010-12-01 08:26:00"))?;
+        let at = self
+            .time(&record[4])
+            .ok_or_else(|| bad(4, "a time such as 2010-12-01 08:26:00"))?;
         let pence = |quantity| {
-            parse_decimal_times(&record[5], quantity, self.currency.exponent(), Rounding::HalfUp)
-                .ok()
-                .filter(|amount| (-LINE_TOTAL_MAX_MINOR..=LINE_TOTAL_MAX_MINOR).contains(amount))
-                .ok_or_else(|| bad(5, "a decimal number such as 2.55 that makes at most a billion pounds"))
+            parse_decimal_times(
+                &record[5],
+                quantity,
+                self.currency.exponent(),
+                Rounding::HalfUp,
+            )
+            .ok()
+            .filter(|amount| (-LINE_TOTAL_MAX_MINOR..=LINE_TOTAL_MAX_MINOR).contains(amount))
+            .ok_or_else(|| {
+                bad(
+                    5,
+                    "a decimal number such as 2.55 that makes at most a billion pounds",
+                )
+            })
         };
         let (unit_price_minor, total_minor) = (pence(1)?, pence(quantity)?);
         let fraction = record[5].split_once('.').map_or("", |(_, digits)| digits);
         let rounded = fraction.trim_end_matches('0').len() > usize::from(self.currency.exponent());
-        let customer = customer_of(&record[6]).map_err(|()| bad(6, "a number such as 17850.0, or nothing"))?;
+        let customer =
+            customer_of(&record[6]).map_err(|()| bad(6, "a number such as 17850.0, or nothing"))?;
         let country = COUNTRIES.binary_search_by_key(&&record[7], |(name, _)| name);
         Ok(Line {
             invoice: record[0].into(),
@@ -281,25 +300,40 @@ impl Census {
         let facts = match self.documents.get_mut(&line.invoice) {
             Some(facts) => facts,
             None if self.documents.len() >= KNOWN_MAX => return Err(TooMany("documents")),
-            None => self.documents.entry(line.invoice.clone()).or_insert(DocumentFacts {
-                lines: 0,
-                customer: line.customer,
-                country: line.country,
-                bad: false,
-            }),
+            None => self
+                .documents
+                .entry(line.invoice.clone())
+                .or_insert(DocumentFacts {
+                    lines: 0,
+                    customer: line.customer,
+                    country: line.country,
+                    bad: false,
+                }),
         };
         facts.lines += 1;
         if (facts.customer, facts.country) != (line.customer, line.country) {
             facts.bad = true;
-            let said = "CustomerID and Country: expected those of the earlier lines of this InvoiceNo";
+            let said =
+                "CustomerID and Country: expected those of the earlier lines of this InvoiceNo";
             return Ok(Err(BadLine(said.to_owned())));
         }
         if let Some(number) = line.customer {
-            let first = bounded(self.customers.len(), "customers", self.customers.entry(number), line.at)?;
+            let first = bounded(
+                self.customers.len(),
+                "customers",
+                self.customers.entry(number),
+                line.at,
+            )?;
             *first = line.at.min(*first);
         }
         let known = self.products.len();
-        bounded(known, "products", self.products.entry(line.sku.clone()), Sold::default())?.add(line);
+        bounded(
+            known,
+            "products",
+            self.products.entry(line.sku.clone()),
+            Sold::default(),
+        )?
+        .add(line);
         Ok(Ok(()))
     }
 
@@ -308,7 +342,12 @@ impl Census {
         if let Some(facts) = self.documents.get_mut(invoice) {
             facts.bad = true;
         } else if self.documents.len() < KNOWN_MAX {
-            let facts = DocumentFacts { lines: 0, customer: None, country: 0, bad: true };
+            let facts = DocumentFacts {
+                lines: 0,
+                customer: None,
+                country: 0,
+                bad: true,
+            };
             self.documents.insert(invoice.into(), facts);
         }
     }
@@ -381,7 +420,10 @@ pub enum GroupError {
 impl Grouper {
     /// Takes the next line of the file that `census` was made of; gives the document that it completes.
     pub fn add(&mut self, line: Line, census: &Census) -> Result<Option<Document>, GroupError> {
-        let facts = census.documents.get(&line.invoice).ok_or(GroupError::FileChanged)?;
+        let facts = census
+            .documents
+            .get(&line.invoice)
+            .ok_or(GroupError::FileChanged)?;
         if facts.bad {
             return Ok(None);
         }
@@ -391,7 +433,11 @@ impl Grouper {
         self.open_lines += 1;
         if lines.len() < facts.lines {
             let scattered = self.open_lines > OPEN_LINES_MAX;
-            return if scattered { Err(GroupError::Scattered) } else { Ok(None) };
+            return if scattered {
+                Err(GroupError::Scattered)
+            } else {
+                Ok(None)
+            };
         }
         let lines = self.open.remove(&invoice).unwrap_or_default();
         self.open_lines -= lines.len();
@@ -400,7 +446,11 @@ impl Grouper {
 
     /// The file is at its end.
     pub fn finish(self) -> Result<(), GroupError> {
-        if self.open.is_empty() { Ok(()) } else { Err(GroupError::FileChanged) }
+        if self.open.is_empty() {
+            Ok(())
+        } else {
+            Err(GroupError::FileChanged)
+        }
     }
 }
 

@@ -5,7 +5,9 @@
 //! `external_id`, so an import that was killed goes on where it was.
 
 use super::input::Input;
-use super::online_retail::{COUNTRIES, Census, Document, Grouper, HEADER, Kind, Line, LineReader, currency};
+use super::online_retail::{
+    COUNTRIES, Census, Document, Grouper, HEADER, Kind, Line, LineReader, currency,
+};
 use super::parties::{self, Parties};
 use super::summary::{BadRow, Counts, Kinds};
 use super::{ACTOR, ImportError, Options, Progress, Summary, store, unit};
@@ -33,7 +35,12 @@ const CHUNK_LINES_MAX: usize = 20_000;
 /// # Errors
 /// When the file cannot be read or the database refuses; what was written until then stays. Bad rows are no error: they
 /// are in the summary.
-pub async fn run_orders(db: &Db, path: &Path, options: &Options, now: Timestamp) -> Result<Summary, ImportError> {
+pub async fn run_orders(
+    db: &Db,
+    path: &Path,
+    options: &Options,
+    now: Timestamp,
+) -> Result<Summary, ImportError> {
     let started = Instant::now();
     let (census, mut summary) = take_census(path.to_owned(), options.progress.clone()).await?;
     summary.dry_run = options.dry_run;
@@ -42,20 +49,28 @@ pub async fn run_orders(db: &Db, path: &Path, options: &Options, now: Timestamp)
     let (products, counts) = parties::products(db, &census, options, now).await?;
     summary.products = counts;
     summary.documents_left_out = Some(census.documents().1);
-    let parties = Parties { customers, products };
+    let parties = Parties {
+        customers,
+        products,
+    };
     options.progress.begin("Importing", summary.rows);
     import_documents(db, path, options, (census, parties), &mut summary, now).await?;
     options.progress.end();
     summary.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     if summary.is_news() && !options.dry_run {
         let told = summary.clone();
-        db.write(async move |tx| finished(tx, &told, now).await).await?;
+        db.write(async move |tx| finished(tx, &told, now).await)
+            .await?;
     }
     Ok(summary)
 }
 
 /// Says in the log what an import has added.
-pub(super) async fn finished(tx: &mut Tx, summary: &Summary, now: Timestamp) -> Result<(), DbError> {
+pub(super) async fn finished(
+    tx: &mut Tx,
+    summary: &Summary,
+    now: Timestamp,
+) -> Result<(), DbError> {
     let data = json!({
         "format": summary.format,
         "documents": summary.documents,
@@ -101,7 +116,9 @@ fn for_each_row(
         match rows.read_record(&mut record) {
             Ok(false) => return Ok(()),
             Ok(true) => {
-                let read = reader.read(&record).map_err(|bad| (bad.to_string(), record.get(0).unwrap_or_default()));
+                let read = reader
+                    .read(&record)
+                    .map_err(|bad| (bad.to_string(), record.get(0).unwrap_or_default()));
                 visit(line, read)?;
             }
             Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
@@ -118,7 +135,11 @@ async fn take_census(path: PathBuf, progress: Progress) -> Result<(Census, Summa
         progress.begin("Reading", 0);
         let mut census = Census::default();
         let file = path.display().to_string();
-        let mut summary = Summary { file, format: "online-retail", ..Summary::default() };
+        let mut summary = Summary {
+            file,
+            format: "online-retail",
+            ..Summary::default()
+        };
         for_each_row(&path, |line, read| {
             summary.rows += 1;
             progress.at(summary.rows);
@@ -138,7 +159,9 @@ async fn take_census(path: PathBuf, progress: Progress) -> Result<(Census, Summa
         })?;
         Ok((census, summary))
     };
-    tokio::task::spawn_blocking(read).await.map_err(|_| ImportError::Stopped)?
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|_| ImportError::Stopped)?
 }
 
 /// The second reading: puts documents together and sends them, as orders, in chunks. Ends early when nobody receives.
@@ -160,7 +183,9 @@ fn send_chunks(
             chunk.push(order_of(&document, parties, now));
             if chunk.len() >= options.chunk || lines >= CHUNK_LINES_MAX {
                 lines = 0;
-                sender.blocking_send(std::mem::take(&mut chunk)).map_err(|_| ImportError::Stopped)?;
+                sender
+                    .blocking_send(std::mem::take(&mut chunk))
+                    .map_err(|_| ImportError::Stopped)?;
             }
         }
         Ok(())
@@ -169,7 +194,9 @@ fn send_chunks(
     if chunk.is_empty() {
         return Ok(());
     }
-    sender.blocking_send(chunk).map_err(|_| ImportError::Stopped)
+    sender
+        .blocking_send(chunk)
+        .map_err(|_| ImportError::Stopped)
 }
 
 // ---- writing -------------------------------------------------------------------------------------------------------
@@ -201,7 +228,10 @@ async fn import_documents(
                 _ => kinds.orders += 1,
             }
         }
-        let written = unit(db, dry_run, async move |tx: &mut Tx| write_chunk(tx, chunk, dry_run, now).await).await?;
+        let written = unit(db, dry_run, async move |tx: &mut Tx| {
+            write_chunk(tx, chunk, dry_run, now).await
+        })
+        .await?;
         documents.new += written[0].new;
         documents.present += written[0].present;
         lines.new += written[1].new;
@@ -214,15 +244,40 @@ async fn import_documents(
 }
 
 /// Writes those orders of `chunk` that are not there yet. Counts documents and lines.
-async fn write_chunk(tx: &mut Tx, chunk: Vec<Order>, dry_run: bool, now: Timestamp) -> Result<[Counts; 2], DbError> {
-    let numbers: Vec<&str> = chunk.iter().filter_map(|order| order.external_id.as_deref()).collect();
+async fn write_chunk(
+    tx: &mut Tx,
+    chunk: Vec<Order>,
+    dry_run: bool,
+    now: Timestamp,
+) -> Result<[Counts; 2], DbError> {
+    let numbers: Vec<&str> = chunk
+        .iter()
+        .filter_map(|order| order.external_id.as_deref())
+        .collect();
     let known = store::known_orders(tx, &numbers).await?;
-    let is_known = |order: &Order| order.external_id.as_ref().is_some_and(|number| known.contains(number));
+    let is_known = |order: &Order| {
+        order
+            .external_id
+            .as_ref()
+            .is_some_and(|number| known.contains(number))
+    };
     let (present, new): (Vec<Order>, Vec<Order>) = chunk.into_iter().partition(is_known);
-    let lines = |orders: &[Order]| orders.iter().flat_map(|order| &order.items).map(Vec::len).sum();
+    let lines = |orders: &[Order]| {
+        orders
+            .iter()
+            .flat_map(|order| &order.items)
+            .map(Vec::len)
+            .sum()
+    };
     let counts = [
-        Counts { new: new.len(), present: present.len() },
-        Counts { new: lines(&new), present: lines(&present) },
+        Counts {
+            new: new.len(),
+            present: present.len(),
+        },
+        Counts {
+            new: lines(&new),
+            present: lines(&present),
+        },
     ];
     if !dry_run && !new.is_empty() {
         orders::store::insert(tx, &new).await?;
@@ -264,11 +319,20 @@ async fn tell(tx: &mut Tx, new: &[Order], now: Timestamp) -> Result<(), DbError>
 /// - It was created when it was placed, and updated now: whoever follows `updated_at` sees it.
 fn order_of(document: &Document, parties: &Parties, now: Timestamp) -> Order {
     let first = &document.lines[0]; // a document has at least one
-    let (items, lines): (Vec<Item>, Vec<LineTotals>) = document.lines.iter().map(|line| item(line, parties)).unzip();
+    let (items, lines): (Vec<Item>, Vec<LineTotals>) = document
+        .lines
+        .iter()
+        .map(|line| item(line, parties))
+        .unzip();
     let net: i64 = lines.iter().map(|line| line.total).sum();
     let given_back = net < 0 || first.kind == Kind::CreditNote;
-    let payments = PaymentSums { authorized: 0, captured: net.max(0), refunded: (-net).max(0) };
-    let totals = order_totals(&lines, 0, true, payments).expect("50,000 lines of at most a billion pounds are in range");
+    let payments = PaymentSums {
+        authorized: 0,
+        captured: net.max(0),
+        refunded: (-net).max(0),
+    };
+    let totals = order_totals(&lines, 0, true, payments)
+        .expect("50,000 lines of at most a billion pounds are in range");
     let placed_at = document.placed_at();
     let (country_name, country) = COUNTRIES[first.country];
     let metadata = [("country_name".to_owned(), country_name.to_owned())];
@@ -277,9 +341,15 @@ fn order_of(document: &Document, parties: &Parties, now: Timestamp) -> Order {
         number: format!("UCI-{}", first.invoice),
         document: first.kind.as_str().into(),
         status: OrderStatus::Completed,
-        payment_status: if given_back { PaymentStatus::Refunded } else { PaymentStatus::Paid },
+        payment_status: if given_back {
+            PaymentStatus::Refunded
+        } else {
+            PaymentStatus::Paid
+        },
         fulfillment_status: FulfillmentStatus::Fulfilled,
-        user_id: first.customer.and_then(|number| parties.customers.get(&number).cloned()),
+        user_id: first
+            .customer
+            .and_then(|number| parties.customers.get(&number).cloned()),
         email: None,
         currency: currency(),
         country: Some(country.to_owned()),
@@ -308,13 +378,20 @@ fn order_of(document: &Document, parties: &Parties, now: Timestamp) -> Order {
 /// The line as it was sold: its own price and title, whatever the product costs and is called today.
 fn item(line: &Line, parties: &Parties) -> (Item, LineTotals) {
     let (product_id, variant_id) = parties.products.get(&line.sku).cloned().unzip();
-    let exact = line.unit_price_exact.as_ref().map(|price| ("unit_price_exact".to_owned(), price.to_string()));
+    let exact = line
+        .unit_price_exact
+        .as_ref()
+        .map(|price| ("unit_price_exact".to_owned(), price.to_string()));
     let item = Item {
         id: ItemId::new(),
         variant_id,
         product_id,
         sku: Some(line.sku.to_string()),
-        title: if line.description.is_empty() { line.sku.to_string() } else { line.description.to_string() },
+        title: if line.description.is_empty() {
+            line.sku.to_string()
+        } else {
+            line.description.to_string()
+        },
         quantity: line.quantity,
         unit_price: line.unit_price_minor,
         list_unit_price: line.unit_price_minor,
@@ -330,6 +407,11 @@ fn item(line: &Line, parties: &Parties) -> (Item, LineTotals) {
         metadata: exact.into_iter().collect(),
         price_id: None,
     };
-    let totals = LineTotals { subtotal: line.total_minor, discount: 0, tax: 0, total: line.total_minor };
+    let totals = LineTotals {
+        subtotal: line.total_minor,
+        discount: 0,
+        tax: 0,
+        total: line.total_minor,
+    };
     (item, totals)
 }

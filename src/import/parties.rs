@@ -29,7 +29,11 @@ pub(super) async fn customers(
     options: &Options,
     now: Timestamp,
 ) -> Result<(HashMap<u64, UserId>, Counts), DbError> {
-    let wanted: Vec<(u64, Timestamp)> = census.customers.iter().map(|(number, first)| (*number, *first)).collect();
+    let wanted: Vec<(u64, Timestamp)> = census
+        .customers
+        .iter()
+        .map(|(number, first)| (*number, *first))
+        .collect();
     let (mut all, mut counts) = (HashMap::with_capacity(wanted.len()), Counts::default());
     let dry_run = options.dry_run;
     for part in wanted.chunks(options.chunk) {
@@ -49,7 +53,10 @@ async fn customer_chunk(
     dry_run: bool,
     now: Timestamp,
 ) -> Result<(Vec<(u64, UserId)>, usize), DbError> {
-    let numbers: Vec<String> = wanted.iter().map(|(number, _)| number.to_string()).collect();
+    let numbers: Vec<String> = wanted
+        .iter()
+        .map(|(number, _)| number.to_string())
+        .collect();
     let texts: Vec<&str> = numbers.iter().map(String::as_str).collect();
     let mut known = store::known_users(tx, &texts).await?;
     let (mut all, mut new) = (Vec::with_capacity(wanted.len()), Vec::new());
@@ -99,7 +106,10 @@ pub(super) async fn products(
     let (mut all, mut counts) = (HashMap::with_capacity(wanted.len()), Counts::default());
     let dry_run = options.dry_run;
     for part in wanted.chunks(options.chunk) {
-        let part: Vec<(Box<str>, Sold)> = part.iter().map(|(sku, sold)| ((*sku).clone(), (*sold).clone())).collect();
+        let part: Vec<(Box<str>, Sold)> = part
+            .iter()
+            .map(|(sku, sold)| ((*sku).clone(), (*sold).clone()))
+            .collect();
         let work = async move |tx: &mut Tx| product_chunk(tx, &part, dry_run, now).await;
         let (chunk, new) = unit(db, dry_run, work).await?;
         counts.new += new;
@@ -136,7 +146,11 @@ async fn product_chunk(
 /// A product with one variant whose stock is not counted: the file does not tell what was on the shelf.
 fn product(sku: &str, sold: &Sold) -> NewRow {
     let mut draft = Draft::empty();
-    draft.title = if sold.title.is_empty() { sku.to_owned() } else { sold.title.clone().into() };
+    draft.title = if sold.title.is_empty() {
+        sku.to_owned()
+    } else {
+        sold.title.clone().into()
+    };
     let only = &mut draft.variants[0]; // an empty draft has one
     only.sku = Some(sku.to_owned());
     only.prices.extend(sold.price_minor.map(|amount| Price {
@@ -149,5 +163,8 @@ fn product(sku: &str, sold: &Sold) -> NewRow {
         starts_at_micros: None,
         ends_at_micros: None,
     }));
-    NewRow { id: ProductId::new(), draft }
+    NewRow {
+        id: ProductId::new(),
+        draft,
+    }
 }

@@ -31,9 +31,13 @@ impl Progress {
     /// On standard error.
     pub fn on_stderr() -> Progress {
         if !std::io::stderr().is_terminal() {
-            return Progress(Arc::new(Form::Lines { total: AtomicU64::new(0) }));
+            return Progress(Arc::new(Form::Lines {
+                total: AtomicU64::new(0),
+            }));
         }
-        let style = ProgressStyle::with_template("{msg:<12} {wide_bar} {human_pos}/{human_len} rows {elapsed}");
+        let style = ProgressStyle::with_template(
+            "{msg:<12} {wide_bar} {human_pos}/{human_len} rows {elapsed}",
+        );
         let bar = ProgressBar::new(0);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         Progress(Arc::new(Form::Bar(bar)))
@@ -58,10 +62,12 @@ impl Progress {
     /// So many rows of the part are done.
     pub(super) fn at(&self, rows: u64) {
         match &*self.0 {
-            Form::Lines { total } if rows.is_multiple_of(LINE_EVERY) => match total.load(Ordering::Relaxed) {
-                0 => eprintln!("  {rows} rows"),
-                total => eprintln!("  {rows} of {total} rows"),
-            },
+            Form::Lines { total } if rows.is_multiple_of(LINE_EVERY) => {
+                match total.load(Ordering::Relaxed) {
+                    0 => eprintln!("  {rows} rows"),
+                    total => eprintln!("  {rows} of {total} rows"),
+                }
+            }
             Form::Bar(bar) if rows.is_multiple_of(BAR_EVERY) => bar.set_position(rows),
             _ => {}
         }

@@ -90,26 +90,51 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.elapsed_ms as f64 / 1_000.0;
-        let would = if self.dry_run { " (dry run: nothing was written)" } else { "" };
-        writeln!(f, "{}: {} rows in {seconds:.1} s{would}", self.file, self.rows)?;
+        let would = if self.dry_run {
+            " (dry run: nothing was written)"
+        } else {
+            ""
+        };
+        writeln!(
+            f,
+            "{}: {} rows in {seconds:.1} s{would}",
+            self.file, self.rows
+        )?;
         let mut counts = |name: &str, counts: Option<Counts>| match counts {
-            Some(Counts { new, present }) => writeln!(f, "  {name:<10} {new:>9} new {present:>9} present already"),
+            Some(Counts { new, present }) => {
+                writeln!(f, "  {name:<10} {new:>9} new {present:>9} present already")
+            }
             None => Ok(()),
         };
         counts("documents", self.documents)?;
         counts("lines", self.lines)?;
         counts("customers", self.customers)?;
         counts("products", Some(self.products))?;
-        if let Some(Kinds { orders, credit_notes, adjustments }) = self.kinds {
-            writeln!(f, "  {orders} orders, {credit_notes} credit notes, {adjustments} adjustments")?;
+        if let Some(Kinds {
+            orders,
+            credit_notes,
+            adjustments,
+        }) = self.kinds
+        {
+            writeln!(
+                f,
+                "  {orders} orders, {credit_notes} credit notes, {adjustments} adjustments"
+            )?;
         }
         if let (Some(total), Some(currency)) = (self.total_minor, self.currency) {
-            writeln!(f, "  total {currency} {}", format_major(total, currency.exponent()))?;
+            writeln!(
+                f,
+                "  total {currency} {}",
+                format_major(total, currency.exponent())
+            )?;
         }
         match (self.bad_rows, self.documents_left_out.unwrap_or(0)) {
             (0, 0) => write!(f, "  no bad rows"),
             (bad, 0) => write!(f, "  {bad} bad rows were left out"),
-            (bad, left_out) => write!(f, "  {bad} bad rows; {left_out} documents were left out with them"),
+            (bad, left_out) => write!(
+                f,
+                "  {bad} bad rows; {left_out} documents were left out with them"
+            ),
         }
     }
 }

@@ -3,8 +3,16 @@ use crate::address::Country;
 use proptest::prelude::*;
 use std::collections::HashSet;
 
-const GOOD: [&str; 8] =
-    ["536365", "85123A", " WHITE HOLDER ", "6", "2010-12-01 08:26:00", "2.55", "17850.0", "United Kingdom"];
+const GOOD: [&str; 8] = [
+    "536365",
+    "85123A",
+    " WHITE HOLDER ",
+    "6",
+    "2010-12-01 08:26:00",
+    "2.55",
+    "17850.0",
+    "United Kingdom",
+];
 
 fn read(fields: &[&str]) -> Result<Line, BadLine> {
     LineReader::default().read(&StringRecord::from(fields.to_vec()))
@@ -25,18 +33,46 @@ fn line(change: impl FnOnce(&mut Line)) -> Line {
 #[test]
 fn a_line_is_read_exactly() {
     let line = line(|_| {});
-    assert_eq!((line.kind, &*line.sku, &*line.description), (Kind::Order, "85123A", "WHITE HOLDER"));
-    assert_eq!((line.quantity, line.unit_price_minor, line.total_minor), (6, 255, 1530));
-    assert_eq!((line.customer, COUNTRIES[line.country].1), (Some(17850), "GB"));
+    assert_eq!(
+        (line.kind, &*line.sku, &*line.description),
+        (Kind::Order, "85123A", "WHITE HOLDER")
+    );
+    assert_eq!(
+        (line.quantity, line.unit_price_minor, line.total_minor),
+        (6, 255, 1530)
+    );
+    assert_eq!(
+        (line.customer, COUNTRIES[line.country].1),
+        (Some(17850), "GB")
+    );
     assert_eq!(line.at.to_string(), "2010-12-01T08:26:00Z");
     assert_eq!(line.unit_price_exact, None);
-    assert_eq!(with(4, "2011-07-01 09:00:00").expect("summer").at.to_string(), "2011-07-01T08:00:00Z");
+    assert_eq!(
+        with(4, "2011-07-01 09:00:00")
+            .expect("summer")
+            .at
+            .to_string(),
+        "2011-07-01T08:00:00Z"
+    );
     assert_eq!(with(0, "C536379").expect("credit").kind, Kind::CreditNote);
-    assert_eq!(with(0, "A563185").expect("adjustment").kind, Kind::Adjustment);
+    assert_eq!(
+        with(0, "A563185").expect("adjustment").kind,
+        Kind::Adjustment
+    );
     assert_eq!(with(6, "").expect("a guest").customer, None);
-    assert_eq!(with(5, "-11062.06").expect("negative").total_minor, -6_637_236);
+    assert_eq!(
+        with(5, "-11062.06").expect("negative").total_minor,
+        -6_637_236
+    );
     let tiny = with(5, "0.001").expect("below a penny");
-    assert_eq!((tiny.unit_price_minor, tiny.total_minor, tiny.unit_price_exact.as_deref()), (0, 1, Some("0.001")));
+    assert_eq!(
+        (
+            tiny.unit_price_minor,
+            tiny.total_minor,
+            tiny.unit_price_exact.as_deref()
+        ),
+        (0, 1, Some("0.001"))
+    );
 }
 
 #[test]
@@ -57,9 +93,15 @@ fn a_bad_line_says_which_column_and_what_was_expected() {
         (7, "Atlantis"),
     ] {
         let error = with(column, text).expect_err(text).to_string();
-        assert!(error.starts_with(HEADER[column]) && error.contains(&format!("`{text}`")), "{error}");
+        assert!(
+            error.starts_with(HEADER[column]) && error.contains(&format!("`{text}`")),
+            "{error}"
+        );
     }
-    assert_eq!(read(&GOOD[..7]).expect_err("short").to_string(), "expected 8 columns, found 7");
+    assert_eq!(
+        read(&GOOD[..7]).expect_err("short").to_string(),
+        "expected 8 columns, found 7"
+    );
 }
 
 #[test]
@@ -104,8 +146,19 @@ fn a_document_with_a_contradiction_or_a_bad_line_is_left_out() {
     assert_eq!(census.documents(), (3, 2));
     assert!(grouper.add(guest, &census).expect("known").is_none());
     assert!(grouper.add(other("2"), &census).expect("known").is_none());
-    assert_eq!(grouper.add(other("1"), &census).expect("known").expect("whole").lines.len(), 1);
-    assert_eq!(grouper.add(other("3"), &census).expect_err("new"), GroupError::FileChanged);
+    assert_eq!(
+        grouper
+            .add(other("1"), &census)
+            .expect("known")
+            .expect("whole")
+            .lines
+            .len(),
+        1
+    );
+    assert_eq!(
+        grouper.add(other("3"), &census).expect_err("new"),
+        GroupError::FileChanged
+    );
     assert_eq!(grouper.finish(), Ok(()));
 }
 
