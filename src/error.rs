@@ -19,6 +19,7 @@ macro_rules! product_codes {
 
 product_codes! {
     DUPLICATE = "duplicate" 409 "Another object has this value already." "`errors` names the field whose value must be unique (a username, an email, a SKU, a slug, an external id).";
+    USER_ANONYMIZED = "user_anonymized" 409 "The user was anonymized and cannot be changed any more." "Nothing here tells who it was, and that is final. Create a new user.";
     CANNOT_BE_SOLD = "cannot_be_sold" 422 "The order cannot be placed as it stands." "`errors` names each line or member: `unknown_product`, `ambiguous_product`, `not_for_sale`, `no_price` (in the order's currency), `unknown_user`, `inactive_user`. Nothing was changed.";
     AMOUNT_OUT_OF_RANGE = "amount_out_of_range" 422 "A total is too large." "Every amount stays within ±(2^53 − 1) minor units, so that every JSON reader keeps it exactly.";
     INSUFFICIENT_STOCK = "insufficient_stock" 409 "There is not enough stock." "`errors` names the lines, `available` what is left of each variant. Nothing was taken; try again with less.";

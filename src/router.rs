@@ -22,6 +22,13 @@ pub fn endpoints() -> Vec<Endpoint<App>> {
         post("/oauth/token", Access::Public, oauth::api::token, oauth::api::token_operation()),
         // Users
         get("/v2/users", needs(Scope::UsersRead), users::api::list, users::api::list_operation()),
+        post("/v2/users", needs(Scope::UsersWrite), users::api::create, users::api::create_operation()),
+        get("/v2/users/{id}", needs(Scope::UsersRead), users::api::get, users::api::get_operation()),
+        put("/v2/users/{id}", needs(Scope::UsersWrite), users::api::update, users::api::put_operation()),
+        patch("/v2/users/{id}", needs(Scope::UsersWrite), users::api::update, users::api::patch_operation()),
+        delete("/v2/users/{id}", needs(Scope::UsersWrite), users::api::delete, users::api::delete_operation()),
+        post("/v2/users/{id}/anonymize", needs(Scope::UsersWrite), users::api::anonymize, users::api::anonymize_operation()),
+        get("/v2/users/{id}/export", needs(Scope::UsersRead), users::api::export, users::api::export_operation()),
         // Products
         get("/v2/products", needs(Scope::ProductsRead), products::api::list, products::api::list_operation()),
         post("/v2/products", needs(Scope::ProductsWrite), products::api::create, products::api::create_operation()),
