@@ -229,7 +229,11 @@ impl LineReader {
     fn time(&self, text: &str) -> Option<Timestamp> {
         let local: DateTime = text.parse().ok()?;
         // An hour that a change of the clock repeats or skips is read as before the change.
-        let instant = self.uk.to_ambiguous_zoned(local).compatible().ok()?;
+        let instant = self
+            .uk
+            .to_ambiguous_zoned_datetime(local)
+            .compatible()
+            .ok()?;
         Some(Timestamp::from_micros(instant.timestamp().as_microsecond()))
     }
 }
@@ -259,7 +263,7 @@ fn customer_of(text: &str) -> Result<Option<u64>, ()> {
 /// customer is and what its lines sold.
 #[derive(Debug, Default)]
 pub struct Census {
-    documents: HashMap<Box<str>, DocumentFacts>,
+    documents: BTreeMap<Box<str>, DocumentFacts>,
     /// Each customer and the time of the first document.
     pub customers: BTreeMap<u64, Timestamp>,
     /// What is known of each StockCode.
@@ -297,19 +301,15 @@ impl Census {
     /// # Errors
     /// `Ok(Err(_))` when the line contradicts earlier ones of its document, which is then left out.
     pub fn add(&mut self, line: &Line) -> Result<Result<(), BadLine>, TooMany> {
-        let facts = match self.documents.get_mut(&line.invoice) {
-            Some(facts) => facts,
-            None if self.documents.len() >= KNOWN_MAX => return Err(TooMany("documents")),
-            None => self
-                .documents
-                .entry(line.invoice.clone())
-                .or_insert(DocumentFacts {
-                    lines: 0,
-                    customer: line.customer,
-                    country: line.country,
-                    bad: false,
-                }),
+        let first = DocumentFacts {
+            lines: 0,
+            customer: line.customer,
+            country: line.country,
+            bad: false,
         };
+        let known = self.documents.len();
+        let entry = self.documents.entry(line.invoice.clone());
+        let facts = bounded(known, "documents", entry, first)?;
         facts.lines += 1;
         if (facts.customer, facts.country) != (line.customer, line.country) {
             facts.bad = true;

@@ -23,7 +23,6 @@ use platform::events::{self, NewEvent};
 use platform::id::new_id;
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
 

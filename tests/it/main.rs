@@ -3,6 +3,7 @@
 
 mod app;
 
+mod import;
 mod oauth;
 mod orders;
 mod users;
