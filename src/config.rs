@@ -1,6 +1,7 @@
 //! Settings. Flags win over the environment, the environment over `tradepost.toml`, the file over
 //! the defaults.
 
+use platform::secrets::Secret;
 use std::path::PathBuf;
 
 /// Every setting, resolved.
@@ -12,6 +13,9 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `postgres://…` for PostgreSQL; `None` for the embedded SQLite.
     pub database_url: Option<String>,
+    /// 64 hexadecimal digits that encrypt the signing keys; all nodes on one database need the same.
+    /// `None` for the file `master.key` in the data directory, made when it is missing.
+    pub master_key: Option<Secret<String>>,
     /// The URL under which clients reach this server, without a slash at its end: issuer of the
     /// access tokens and base of all links.
     pub public_url: String,
@@ -37,6 +41,7 @@ impl Default for Config {
             listen: "127.0.0.1:8080".into(),
             data_dir: "./tradepost-data".into(),
             database_url: None,
+            master_key: None,
             public_url: "http://127.0.0.1:8080".into(),
             rate_limit_per_second: 100,
             access_token_ttl_seconds: 3_600,

@@ -26,11 +26,17 @@ product_codes! {
     STOCK_CHANGED = "stock_changed" 409 "The stock level is not what was expected." "`on_hand` is what is on the shelf now. Count again, or repeat the adjustment with that.";
     VARIANT_HAS_STOCK = "variant_has_stock" 409 "A variant that has stock cannot be removed." "Adjust its stock to 0 and finish the orders that hold it first, or archive the product.";
     INVALID_TRANSITION = "invalid_transition" 409 "The object cannot move to this state from where it is." "`allowed` lists the states it can move to.";
+    REPORT_NOT_READY = "report_not_ready" 409 "The report is not finished." "Look at the run again as `Retry-After` says, or ask for the report with `Prefer: wait=10`.";
+    REPORT_FAILED = "report_failed" 409 "The report could not be made." "`problem` says why; it is on the run too.";
+    REPORT_EXPIRED = "report_expired" 410 "The file of the report was removed." "Files are kept for seven days. Ask for the report again.";
+    REPORT_TOO_LARGE = "report_too_large" 422 "The report has too many rows or bytes." "A report has at most 1,000,000 rows and 64 MiB. Ask for a shorter range.";
+    UNKNOWN_USER = "unknown_user" 422 "There is no such user." "The `user_id` in the body names no user, or one that was deleted. `errors` points at it. Nothing was changed.";
 }
 
 /// Every code that this server can answer, for the OpenAPI document and `/problems/<code>`.
 pub fn all_codes() -> impl Iterator<Item = &'static Code> {
-    codes::ALL.iter().chain(OWN).copied()
+    let oauth = crate::oauth::error::CODES.iter();
+    codes::ALL.iter().chain(OWN).copied().chain(oauth)
 }
 
 /// 404 for the `kind` called `id`.

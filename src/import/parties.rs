@@ -4,15 +4,14 @@ use super::online_retail::{Census, Sold, currency};
 use super::summary::Counts;
 use super::{ACTOR, Options, store, unit};
 use crate::metadata::Metadata;
+use crate::money::Money;
 use crate::products::draft::Draft;
-use crate::products::pricing::Price;
 use crate::products::store::{NewRow, insert_many};
 use crate::products::{ProductId, VariantId};
 use crate::users::user::{Profile, User, UserStatus};
 use crate::users::{self, UserId};
 use platform::clock::Timestamp;
 use platform::db::{Db, DbError, Tx};
-use platform::id::new_id;
 use std::collections::HashMap;
 
 /// Everyone and everything that the documents of a file name.
@@ -145,26 +144,10 @@ async fn product_chunk(
 
 /// A product with one variant whose stock is not counted: the file does not tell what was on the shelf.
 fn product(sku: &str, sold: &Sold) -> NewRow {
-    let mut draft = Draft::empty();
-    draft.title = if sold.title.is_empty() {
-        sku.to_owned()
-    } else {
-        sold.title.clone().into()
-    };
-    let only = &mut draft.variants[0]; // an empty draft has one
-    only.sku = Some(sku.to_owned());
-    only.prices.extend(sold.price_minor.map(|amount| Price {
-        id: new_id("price"),
-        currency: currency(),
-        amount,
-        compare_at_amount: None,
-        min_quantity: 1,
-        group: None,
-        starts_at_micros: None,
-        ends_at_micros: None,
-    }));
+    let title = if sold.title.is_empty() { sku } else { &sold.title };
+    let price = sold.price_minor.map(|amount| Money::new(amount, currency()));
     NewRow {
         id: ProductId::new(),
-        draft,
+        draft: Draft::simple(title, Some(sku), price),
     }
 }

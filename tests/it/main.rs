@@ -3,7 +3,15 @@
 
 mod app;
 
+mod contract;
 mod import;
+mod integrations;
+mod inventory;
+mod jobs;
+mod notifications;
 mod oauth;
+mod operations;
 mod orders;
+mod products;
+mod reports;
 mod users;
