@@ -309,7 +309,7 @@ async fn tell(tx: &mut Tx, new: &[Order], now: Timestamp) -> Result<(), DbError>
 
 // ---- what a document becomes ---------------------------------------------------------------------------------------
 
-/// The order that `document` is. It is over and done: completed, paid or refunded, nothing left to ship.
+/// The order that `document` is. It is over and done: completed, paid or refunded; what was sold has left the shelf.
 ///
 /// - `number` is the InvoiceNo after `UCI-`, so that it never meets a number of our own; `external_id` is the InvoiceNo.
 /// - What was charged was paid (`captured`); what is negative was given back (`refunded`).
@@ -332,6 +332,11 @@ fn order_of(document: &Document, parties: &Parties, now: Timestamp) -> Order {
     };
     let totals = order_totals(&lines, 0, true, payments)
         .expect("50,000 lines of at most a billion pounds are in range");
+    let fulfillment_status = if items.iter().any(|item| item.fulfilled > 0) {
+        FulfillmentStatus::Fulfilled
+    } else {
+        FulfillmentStatus::Unfulfilled
+    };
     let placed_at = document.placed_at();
     let (country_name, country) = COUNTRIES[first.country];
     let metadata = [("country_name".to_owned(), country_name.to_owned())];
@@ -345,7 +350,7 @@ fn order_of(document: &Document, parties: &Parties, now: Timestamp) -> Order {
         } else {
             PaymentStatus::Paid
         },
-        fulfillment_status: FulfillmentStatus::Fulfilled,
+        fulfillment_status,
         user_id: first
             .customer
             .and_then(|number| parties.customers.get(&number).cloned()),
@@ -400,7 +405,11 @@ fn item(line: &Line, parties: &Parties) -> (Item, LineTotals) {
         subtotal: line.total_minor,
         total: line.total_minor,
         allocated: 0,
-        fulfilled: line.quantity.max(0),
+        fulfilled: if line.kind == Kind::Order {
+            line.quantity.max(0)
+        } else {
+            0
+        },
         returned: 0,
         refunded: 0,
         metadata: exact.into_iter().collect(),

@@ -144,8 +144,14 @@ async fn product_chunk(
 
 /// A product with one variant whose stock is not counted: the file does not tell what was on the shelf.
 fn product(sku: &str, sold: &Sold) -> NewRow {
-    let title = if sold.title.is_empty() { sku } else { &sold.title };
-    let price = sold.price_minor.map(|amount| Money::new(amount, currency()));
+    let title = if sold.title.is_empty() {
+        sku
+    } else {
+        &sold.title
+    };
+    let price = sold
+        .price_minor
+        .map(|amount| Money::new(amount, currency()));
     NewRow {
         id: ProductId::new(),
         draft: Draft::simple(title, Some(sku), price),

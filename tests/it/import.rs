@@ -171,6 +171,7 @@ async fn documents_are_what_they_were() {
         (&credit["items"][0]["quantity"], &credit["totals"]["due"]),
         (&json!(-1), &json!(0))
     );
+    assert_eq!(credit["fulfillment_status"], "unfulfilled");
     assert_eq!(document("A563186").await["totals"]["total"], -1_106_206);
     // Its lines stand apart in the file and have two times.
     let apart = document("542806").await;
