@@ -4,6 +4,7 @@
 mod app;
 
 mod contract;
+mod import;
 mod integrations;
 mod inventory;
 mod jobs;
