@@ -14,4 +14,5 @@ mod operations;
 mod orders;
 mod products;
 mod reports;
+mod search;
 mod users;
