@@ -1,7 +1,10 @@
 //! The errors of the product: one stable code each, in one list. Chapters return their own small
 //! enums; here each variant becomes a [`Problem`]. Codes are contract and never renamed.
 
+use crate::orders::Order;
+use crate::products::inventory::stock::Shortage;
 use platform::http::{Code, Problem, codes};
+use serde_json::json;
 
 /// What handlers and units of work answer.
 pub type Result<T> = std::result::Result<T, Problem>;
@@ -15,6 +18,8 @@ macro_rules! product_codes {
 
 product_codes! {
     DUPLICATE = "duplicate" 409 "Another object has this value already." "`errors` names the field whose value must be unique (a username, an email, a SKU, a slug, an external id).";
+    CANNOT_BE_SOLD = "cannot_be_sold" 422 "The order cannot be placed as it stands." "`errors` names each line or member: `unknown_product`, `ambiguous_product`, `not_for_sale`, `no_price` (in the order's currency), `unknown_user`, `inactive_user`. Nothing was changed.";
+    AMOUNT_OUT_OF_RANGE = "amount_out_of_range" 422 "A total is too large." "Every amount stays within ±(2^53 − 1) minor units, so that every JSON reader keeps it exactly.";
     INSUFFICIENT_STOCK = "insufficient_stock" 409 "There is not enough stock." "`errors` names the lines, `available` what is left of each variant. Nothing was taken; try again with less.";
     INVALID_TRANSITION = "invalid_transition" 409 "The object cannot move to this state from where it is." "`allowed` lists the states it can move to.";
 }
@@ -33,4 +38,33 @@ pub fn not_found(kind: &str, id: &str) -> Problem {
 pub fn duplicate(field: &str, value: &str) -> Problem {
     let detail = format!("another one has the {field} `{value}`");
     Problem::new(&DUPLICATE, detail.clone()).at(&format!("#/{field}"), "duplicate", detail)
+}
+
+/// 409 `insufficient_stock`, with what is left of each variant and the lines that ask for more.
+pub fn insufficient_stock(order: &Order, short: &[Shortage]) -> Problem {
+    let first = short.first().map_or_else(String::new, |one| {
+        format!(
+            "{} of {} wanted, {} left",
+            one.wanted, one.variant_id, one.available
+        )
+    });
+    let available: Vec<_> = short
+        .iter()
+        .map(|one| json!({ "variant_id": one.variant_id, "wanted": one.wanted, "available": one.available }))
+        .collect();
+    let mut problem = Problem::new(&INSUFFICIENT_STOCK, first).with("available", available);
+    for (line, item) in order.items.iter().flatten().enumerate() {
+        if let Some(one) = short
+            .iter()
+            .find(|one| Some(&one.variant_id) == item.variant_id.as_ref())
+        {
+            let detail = format!("{} wanted in all, {} left", one.wanted, one.available);
+            problem = problem.at(
+                &format!("#/items/{line}/quantity"),
+                "insufficient_stock",
+                detail,
+            );
+        }
+    }
+    problem
 }

@@ -5,7 +5,7 @@
 use crate::app::App;
 use crate::oauth::Scope;
 use crate::oauth::guard::guarded;
-use crate::{oauth, users};
+use crate::{oauth, orders, users};
 use axum::Router;
 use platform::http::{Access, Endpoint, Problem, codes, get, post};
 
@@ -21,6 +21,14 @@ pub fn endpoints() -> Vec<Endpoint<App>> {
         post("/oauth/token", Access::Public, oauth::api::token, oauth::api::token_operation()),
         // Users
         get("/v2/users", needs(Scope::UsersRead), users::api::list, users::api::list_operation()),
+        // Orders
+        get("/v2/orders", needs(Scope::OrdersRead), orders::api::list, orders::api::list_operation()),
+        post("/v2/orders", needs(Scope::OrdersWrite), orders::api::create, orders::api::create_operation()),
+        get("/v2/orders/{id}", needs(Scope::OrdersRead), orders::api::get, orders::api::get_operation()),
+        post("/v2/orders/{id}/confirm", needs(Scope::OrdersWrite), orders::api::confirm, orders::api::confirm_operation()),
+        post("/v2/orders/{id}/complete", needs(Scope::OrdersWrite), orders::api::complete, orders::api::complete_operation()),
+        post("/v2/orders/{id}/cancel", needs(Scope::OrdersWrite), orders::api::cancel, orders::api::cancel_operation()),
+        get("/v2/orders/{id}/history", needs(Scope::OrdersRead), orders::api::history, orders::api::history_operation()),
     ]
 }
 
@@ -28,7 +36,7 @@ pub fn endpoints() -> Vec<Endpoint<App>> {
 pub fn router(app: App) -> Router {
     let mut router = Router::new();
     for endpoint in endpoints() {
-        router = router.route(endpoint.path, guarded(&app, &endpoint));
+        router = router.route(endpoint.path, guarded(&app, &endpoint)); // axum merges the methods of a path
     }
     router
         .fallback(async || Problem::new(&codes::NOT_FOUND, "no such path"))

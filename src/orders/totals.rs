@@ -139,7 +139,8 @@ pub fn order_totals(
     })
 }
 
-fn due(total: i64, payments: PaymentSums) -> Result<i64, AmountOutOfRange> {
+/// What the buyer still owes; below zero what we owe the buyer. A refund does not reopen the debt.
+pub fn due(total: i64, payments: PaymentSums) -> Result<i64, AmountOutOfRange> {
     let unpaid = i128::from(total) - i128::from(payments.captured);
     if unpaid >= 0 {
         return bounded(unpaid);

@@ -9,4 +9,4 @@ pub mod product;
 pub mod slug;
 pub mod store;
 
-pub use product::{ProductId, ProductStatus, VariantId};
+pub use product::{ProductId, ProductStatus, Sellable, VariantId, VariantRef};

@@ -44,7 +44,7 @@ impl ProductStatus {
 }
 
 /// How an order line names what it wants.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VariantRef {
     Variant(VariantId),
     /// The only variant of this product.

@@ -45,7 +45,10 @@ async fn sellable_by(
     );
     tx.for_each(&sql, wanted, |row| {
         let id: &str = row.get(0)?;
-        if found.last().is_none_or(|last| last.variant_id.as_str() != id) {
+        if found
+            .last()
+            .is_none_or(|last| last.variant_id.as_str() != id)
+        {
             found.push(sellable_row(row)?);
         }
         if let (Some(last), Some(_)) = (found.last_mut(), row.get::<Option<&str>>(9)?) {
@@ -78,8 +81,10 @@ fn sellable_row(row: &Row<'_>) -> Result<Sellable, DbError> {
 /// A price row whose eight columns begin at `first`.
 fn price(row: &Row<'_>, first: usize) -> Result<Price, DbError> {
     let code: &str = row.get(first + 1)?;
-    let currency = Currency::parse(code)
-        .map_err(|error| DbError::Column { index: first + 1, reason: format!("{code}: {error}") })?;
+    let currency = Currency::parse(code).map_err(|error| DbError::Column {
+        index: first + 1,
+        reason: format!("{code}: {error}"),
+    })?;
     Ok(Price {
         id: row.get(first)?,
         currency,

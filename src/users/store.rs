@@ -1,10 +1,11 @@
 //! All SQL of the users.
 
-use super::User;
 use super::api::ListUsers;
+use super::{User, UserId};
 use platform::clock::Timestamp;
 use platform::db::{DbError, Param, Row, Select, Tx};
 use platform::http::Page;
+use platform::params;
 
 fn user(row: &Row<'_>) -> Result<User, DbError> {
     let created_at: Timestamp = row.get(4)?;
@@ -40,4 +41,13 @@ pub async fn list(tx: &mut Tx, query: &ListUsers, page: &Page) -> Result<Vec<Use
         &[Param::Int(limit), Param::Int(offset)],
     );
     select.fetch_all(tx, user).await
+}
+
+/// The email address of a user who may place orders, and whether they are active.
+pub async fn buyer(tx: &mut Tx, id: &UserId) -> Result<Option<(String, bool)>, DbError> {
+    let sql = "SELECT email, status FROM users WHERE id = $1 AND deleted_at IS NULL";
+    tx.fetch_optional(sql, params![id], |row| {
+        Ok((row.get(0)?, row.get::<&str>(1)? == "active"))
+    })
+    .await
 }

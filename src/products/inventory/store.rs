@@ -56,7 +56,10 @@ pub async fn allocate(
     actor: &str,
     now: Timestamp,
 ) -> Result<Vec<Shortage>, DbError> {
-    debug_assert!(takes.is_sorted_by(|a, b| a.0 < b.0), "rows are locked in one order");
+    debug_assert!(
+        takes.is_sorted_by(|a, b| a.0 < b.0),
+        "rows are locked in one order"
+    );
     if takes.is_empty() {
         return Ok(Vec::new());
     }
@@ -64,31 +67,70 @@ pub async fn allocate(
         WHERE variant_id = $1 AND location_id = 'loc_default' AND ($3 OR on_hand - allocated >= $2)";
     let lists: Vec<Vec<Param<'_>>> = takes
         .iter()
-        .map(|(id, units, guarded)| vec![Param::Text(id.as_str()), Param::Int(*units), Param::Bool(!guarded)])
+        .map(|(id, units, guarded)| {
+            vec![
+                Param::Text(id.as_str()),
+                Param::Int(*units),
+                Param::Bool(!guarded),
+            ]
+        })
         .collect();
     let changed = tx.execute_each(sql, &lists).await?;
-    let refused: Vec<&(VariantId, i64, bool)> =
-        takes.iter().zip(&changed).filter(|(_, changed)| **changed == 0).map(|(take, _)| take).collect();
+    let refused: Vec<&(VariantId, i64, bool)> = takes
+        .iter()
+        .zip(&changed)
+        .filter(|(_, changed)| **changed == 0)
+        .map(|(take, _)| take)
+        .collect();
     if !refused.is_empty() {
         return shortages(tx, &refused).await;
     }
-    let moves: Vec<Move<'_>> =
-        takes.iter().map(|(variant_id, units, _)| Move { variant_id, on_hand: 0, allocated: *units }).collect();
-    let cause = Cause { kind: "allocated", order_id: Some(order_id), reason: None, actor, now };
+    let moves: Vec<Move<'_>> = takes
+        .iter()
+        .map(|(variant_id, units, _)| Move {
+            variant_id,
+            on_hand: 0,
+            allocated: *units,
+        })
+        .collect();
+    let cause = Cause {
+        kind: "allocated",
+        order_id: Some(order_id),
+        reason: None,
+        actor,
+        now,
+    };
     record(tx, &moves, &cause).await?;
     Ok(Vec::new())
 }
 
-async fn shortages(tx: &mut Tx, refused: &[&(VariantId, i64, bool)]) -> Result<Vec<Shortage>, DbError> {
-    let ids: Vec<Param<'_>> = refused.iter().map(|(id, ..)| Param::Text(id.as_str())).collect();
+async fn shortages(
+    tx: &mut Tx,
+    refused: &[&(VariantId, i64, bool)],
+) -> Result<Vec<Shortage>, DbError> {
+    let ids: Vec<Param<'_>> = refused
+        .iter()
+        .map(|(id, ..)| Param::Text(id.as_str()))
+        .collect();
     let sql = format!(
         "SELECT variant_id, on_hand - allocated FROM stock WHERE location_id = 'loc_default' AND variant_id IN ({})",
         placeholders(1, ids.len())
     );
-    let left = tx.fetch_all(&sql, &ids, |row| Ok((row.get::<VariantId>(0)?, row.get::<i64>(1)?))).await?;
+    let left = tx
+        .fetch_all(&sql, &ids, |row| {
+            Ok((row.get::<VariantId>(0)?, row.get::<i64>(1)?))
+        })
+        .await?;
     let shortage = |(id, wanted, _): &&(VariantId, i64, bool)| {
-        let available = left.iter().find(|(known, _)| known == id).map_or(0, |(_, available)| (*available).max(0));
-        Shortage { variant_id: id.clone(), wanted: *wanted, available }
+        let available = left
+            .iter()
+            .find(|(known, _)| known == id)
+            .map_or(0, |(_, available)| (*available).max(0));
+        Shortage {
+            variant_id: id.clone(),
+            wanted: *wanted,
+            available,
+        }
     };
     Ok(refused.iter().map(shortage).collect())
 }
@@ -105,18 +147,35 @@ pub async fn release(
     actor: &str,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    debug_assert!(gives.is_sorted_by(|a, b| a.0 < b.0), "rows are locked in one order");
+    debug_assert!(
+        gives.is_sorted_by(|a, b| a.0 < b.0),
+        "rows are locked in one order"
+    );
     if gives.is_empty() {
         return Ok(());
     }
     let sql = "UPDATE stock SET allocated = allocated - $2 WHERE variant_id = $1 AND location_id = 'loc_default'";
-    let lists: Vec<Vec<Param<'_>>> =
-        gives.iter().map(|(id, units)| vec![Param::Text(id.as_str()), Param::Int(*units)]).collect();
+    let lists: Vec<Vec<Param<'_>>> = gives
+        .iter()
+        .map(|(id, units)| vec![Param::Text(id.as_str()), Param::Int(*units)])
+        .collect();
     if tx.execute_each(sql, &lists).await?.contains(&0) {
         return Err(DbError::NoRow); // every variant has its level from the start, for good
     }
-    let moves: Vec<Move<'_>> =
-        gives.iter().map(|(variant_id, units)| Move { variant_id, on_hand: 0, allocated: -units }).collect();
-    let cause = Cause { kind: "released", order_id: Some(order_id), reason: None, actor, now };
+    let moves: Vec<Move<'_>> = gives
+        .iter()
+        .map(|(variant_id, units)| Move {
+            variant_id,
+            on_hand: 0,
+            allocated: -units,
+        })
+        .collect();
+    let cause = Cause {
+        kind: "released",
+        order_id: Some(order_id),
+        reason: None,
+        actor,
+        now,
+    };
     record(tx, &moves, &cause).await
 }

@@ -61,6 +61,12 @@ impl Reply {
         }
     }
 
+    /// The same answer with another status.
+    pub fn with_status(mut self, status: StatusCode) -> Reply {
+        self.status = status;
+        self
+    }
+
     /// Adds a header; a value that cannot be one is left out.
     pub fn with(mut self, name: HeaderName, value: &str) -> Reply {
         if let Ok(value) = HeaderValue::from_str(value) {

@@ -1,0 +1,545 @@
+//! Handlers of `/v2/orders`.
+
+use super::body::{CancelOrder, Nothing, Order, OrderId};
+use super::moves::{self, Mover};
+use super::new_order::NewOrder;
+use super::order::{FulfillmentStatus, OrderStatus, PaymentStatus};
+use super::placing::{Buyer, PlaceError, place};
+use super::store;
+use crate::app::App;
+use crate::error::{self, Result, duplicate, not_found};
+use crate::oauth::{Caller, Scope};
+use crate::products::{self, VariantRef, inventory};
+use crate::users::{self, UserId};
+use axum::extract::{OriginalUri, Path, State};
+use axum::http::StatusCode;
+use platform::clock::Timestamp;
+use platform::db::{DbError, Tx};
+use platform::events::{self, NewEvent};
+use platform::http::{Command, Once, Operation, Page, PageQuery, Problem, Query, Reply, codes};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::time::Duration;
+
+/// Orders on a page with `expand=items`: an order may have 2,000 of them.
+const EXPANDED_MAX: i64 = 50;
+
+/// The parameters of the list.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ListOrders {
+    #[serde(flatten)]
+    pub page: PageQuery,
+    pub status: Option<OrderStatus>,
+    pub payment_status: Option<PaymentStatus>,
+    pub fulfillment_status: Option<FulfillmentStatus>,
+    /// Orders of this user.
+    pub user_id: Option<UserId>,
+    /// Orders of this email address, as it was given.
+    #[schemars(length(min = 1, max = 254))]
+    pub email: Option<String>,
+    #[schemars(length(min = 1, max = 64))]
+    pub number: Option<String>,
+    /// Orders with a line of this SKU.
+    #[schemars(length(min = 1, max = 100))]
+    pub sku: Option<String>,
+    #[schemars(length(min = 1, max = 255))]
+    pub external_id: Option<String>,
+    /// At most 100 ids, separated by commas.
+    #[schemars(length(max = 100))]
+    pub ids: Option<Vec<OrderId>>,
+    pub placed_after: Option<Timestamp>,
+    pub placed_before: Option<Timestamp>,
+    pub created_after: Option<Timestamp>,
+    pub created_before: Option<Timestamp>,
+    pub updated_after: Option<Timestamp>,
+    /// Minor units, whatever the currency.
+    #[schemars(range(min = -9_007_199_254_740_991_i64, max = 9_007_199_254_740_991_i64))]
+    pub min_total: Option<i64>,
+    pub sort: Option<OrderSort>,
+    /// `items` adds the lines; then `limit` is at most 50.
+    pub expand: Option<Vec<OrderExpansion>>,
+}
+
+/// What a list may be sorted by; `-` is descending.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum OrderSort {
+    #[default]
+    #[serde(rename = "created_at")]
+    CreatedAt,
+    #[serde(rename = "-created_at")]
+    CreatedAtDescending,
+    #[serde(rename = "placed_at")]
+    PlacedAt,
+    #[serde(rename = "-placed_at")]
+    PlacedAtDescending,
+    #[serde(rename = "updated_at")]
+    UpdatedAt,
+}
+
+impl OrderSort {
+    pub(super) fn column(self) -> &'static str {
+        match self {
+            OrderSort::CreatedAt | OrderSort::CreatedAtDescending => "created_at",
+            OrderSort::PlacedAt | OrderSort::PlacedAtDescending => "placed_at",
+            OrderSort::UpdatedAt => "updated_at",
+        }
+    }
+    fn is_descending(self) -> bool {
+        matches!(
+            self,
+            OrderSort::CreatedAtDescending | OrderSort::PlacedAtDescending
+        )
+    }
+    pub(super) fn direction(self) -> &'static str {
+        if self.is_descending() { "DESC" } else { "ASC" }
+    }
+    pub(super) fn comparison(self) -> &'static str {
+        if self.is_descending() { "<" } else { ">" }
+    }
+}
+
+/// What a list may add.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderExpansion {
+    Items,
+}
+
+impl ListOrders {
+    pub(super) fn expands_items(&self) -> bool {
+        self.expand
+            .as_ref()
+            .is_some_and(|expand| expand.contains(&OrderExpansion::Items))
+    }
+}
+
+/// What `GET /v2/orders` promises.
+pub fn list_operation() -> Operation {
+    Operation::new("listOrders", "Orders", "Retrieves a list of orders.")
+        .describe("Orders without their lines, oldest first; `expand=items` adds the lines.")
+        .query::<ListOrders>()
+        .returns::<Vec<Order>>(200, "The orders.")
+}
+
+/// `GET /v2/orders`.
+pub async fn list(
+    State(app): State<App>,
+    OriginalUri(uri): OriginalUri,
+    Query(query): Query<ListOrders>,
+) -> Result<Reply> {
+    let page = Page::new(&query.page, &uri, &app.cursors)?;
+    if query.expands_items() && page.limit > EXPANDED_MAX && query.page.limit.is_some() {
+        return Err(Problem::new(
+            &codes::INVALID_PARAMETER,
+            "with expand=items a page has at most 50 orders",
+        )
+        .parameter(
+            "limit",
+            "too_large",
+            "expected at most 50 with expand=items",
+        ));
+    }
+    let mut tx = app.db.read().await?;
+    let total = if page.include_total {
+        Some(store::count(&mut tx, &query).await?)
+    } else {
+        None
+    };
+    let orders = store::list(&mut tx, &query, &page).await?;
+    let sort = query.sort.unwrap_or_default();
+    Ok(page.reply(
+        orders,
+        total,
+        &app.config.public_url,
+        &app.cursors,
+        |order| store::sort_key(order, sort),
+    ))
+}
+
+/// What `GET /v2/orders/{id}` promises.
+pub fn get_operation() -> Operation {
+    Operation::new("getOrder", "Orders", "Retrieves a specific order by ID.")
+        .returns::<Order>(200, "The order.")
+}
+
+/// `GET /v2/orders/{id}`.
+pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Reply> {
+    let id = parse_id(&id)?;
+    let order = store::find(&mut app.db.read().await?, &id).await?;
+    let order = order.ok_or_else(|| not_found("order", id.as_str()))?;
+    Ok(Reply::entity(order.version, &order))
+}
+
+fn parse_id(text: &str) -> Result<OrderId> {
+    OrderId::parse(text).ok_or_else(|| not_found("order", text))
+}
+
+/// What `POST /v2/orders` promises.
+pub fn create_operation() -> Operation {
+    Operation::new("createOrder", "Orders", "Creates a new order.")
+        .describe("Sets the stock aside at once; an order that is not confirmed by `expires_at` gives it back. `dry_run` answers 200 with the very result and changes nothing.")
+        .body::<NewOrder>()
+        .body_example(json!({ "email": "guest@example.com", "currency": "USD", "items": [{ "sku": "MUG-BLUE", "quantity": 2 }] }))
+        .returns::<Order>(201, "The order, pending.")
+        .returns::<Order>(200, "The order that would be placed (`dry_run`).")
+        .errors(&[&error::INSUFFICIENT_STOCK, &error::DUPLICATE, &error::CANNOT_BE_SOLD, &error::AMOUNT_OUT_OF_RANGE])
+}
+
+/// `POST /v2/orders`: stock, order, event and stored answer commit together or not at all.
+pub async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    command: Command<NewOrder>,
+) -> Result<Reply> {
+    let Command { body: new, once } = command;
+    if app.config.require_idempotency_key && !once.has_key() && !new.dry_run {
+        let detail = "send an Idempotency-Key, so that a retry cannot place the order twice";
+        return Err(Problem::new(&codes::IDEMPOTENCY_KEY_REQUIRED, detail));
+    }
+    check(&new, &caller)?;
+    let (now, hold) = (
+        app.clock.now(),
+        Duration::from_secs(u64::from(app.config.order_hold_minutes) * 60),
+    );
+    let rehearse = new.dry_run;
+    let work = async move |tx: &mut Tx| {
+        let order = create_order(tx, new, &caller.client_id, hold, now).await?;
+        Ok(Reply::created(
+            &format!("/v2/orders/{}", order.id),
+            order.version,
+            &order,
+        ))
+    };
+    if rehearse {
+        return rehearsed(&app, async move |tx| {
+            let reply: Result<Reply> = work(tx).await;
+            reply
+        })
+        .await;
+    }
+    app.write_once(once, work).await
+}
+
+/// What can be refused before the database is asked.
+fn check(new: &NewOrder, caller: &Caller) -> Result<()> {
+    if new.user_id.is_none() && new.email.is_none() {
+        return Err(Problem::new(
+            &codes::INVALID_BODY,
+            "an order needs a user_id, or the email of a guest",
+        )
+        .at("#/email", "required", "expected user_id or email"));
+    }
+    if new.items.iter().any(|item| item.unit_price.is_some())
+        && !caller.scopes.contains(Scope::OrdersPrice)
+    {
+        return Err(Problem::new(
+            &codes::INSUFFICIENT_SCOPE,
+            "unit_price needs the scope orders:price",
+        ));
+    }
+    if let Some(code) = new.discount_codes.first() {
+        return Err(Problem::new(
+            &codes::INVALID_BODY,
+            format!("there is no discount code `{code}`"),
+        )
+        .at(
+            "#/discount_codes/0",
+            "unknown_discount_code",
+            "no such code",
+        ));
+    }
+    Ok(())
+}
+
+/// Places an order: the unit of work behind `POST /v2/orders`.
+pub async fn create_order(
+    tx: &mut Tx,
+    new: NewOrder,
+    actor: &str,
+    hold: Duration,
+    now: Timestamp,
+) -> Result<Order> {
+    if let Some(external_id) = &new.external_id
+        && store::find_external(tx, external_id).await?.is_some()
+    {
+        return Err(duplicate("external_id", external_id));
+    }
+    let buyer = buyer(tx, &new).await?;
+    let mut wanted: Vec<VariantRef> = new
+        .items
+        .iter()
+        .filter_map(|item| item.reference())
+        .collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let offered = products::store::sellable(tx, &wanted).await?;
+    let number = tx.next_number("order_number").await?;
+    let placed = place(new, buyer, &offered, number, hold, now)?;
+    let short =
+        inventory::store::allocate(tx, &placed.takes, placed.order.id.as_str(), actor, now).await?;
+    if !short.is_empty() {
+        return Err(error::insufficient_stock(&placed.order, &short));
+    }
+    store::insert(tx, std::slice::from_ref(&placed.order))
+        .await
+        .map_err(taken_external_id)?;
+    let order = placed.order;
+    let data = json!({ "number": order.number, "total": order.totals.total, "currency": order.currency, "user_id": order.user_id }).to_string();
+    let event = NewEvent {
+        kind: "order.placed",
+        object_type: "order",
+        object_id: order.id.as_str(),
+        object_version: 1,
+        actor,
+        data: &data,
+        at: now,
+    };
+    events::append(tx, &event).await?;
+    Ok(order)
+}
+
+/// Two requests may bring the same key at the same instant; the index decides.
+fn taken_external_id(error: DbError) -> Problem {
+    match error {
+        error if error.is_unique("orders_external_id") => duplicate("external_id", "of this order"),
+        error => error.into(),
+    }
+}
+
+async fn buyer(tx: &mut Tx, new: &NewOrder) -> Result<Buyer> {
+    let Some(id) = &new.user_id else {
+        return Ok(Buyer {
+            email: new.email.clone().unwrap_or_default(),
+        });
+    };
+    let refuse = |code, detail: String| {
+        Err(Problem::new(&error::CANNOT_BE_SOLD, detail.clone()).at("#/user_id", code, detail))
+    };
+    match users::store::buyer(tx, id).await? {
+        None => refuse("unknown_user", format!("there is no user `{id}`")),
+        Some((_, false)) => refuse("inactive_user", format!("the user `{id}` is not active")),
+        Some((email, true)) => Ok(Buyer {
+            email: new.email.clone().unwrap_or(email),
+        }),
+    }
+}
+
+/// Runs the work and undoes it: the very result, and nothing changed.
+async fn rehearsed<F>(app: &App, work: F) -> Result<Reply>
+where
+    F: AsyncFnOnce(&mut Tx) -> Result<Reply> + Send + 'static,
+{
+    enum Undone {
+        Reply(Box<Reply>),
+        Problem(Problem),
+    }
+    impl From<DbError> for Undone {
+        fn from(error: DbError) -> Self {
+            Undone::Problem(error.into())
+        }
+    }
+    let undone = app
+        .db
+        .write(async move |tx| match work(tx).await {
+            Ok(reply) => Err::<(), _>(Undone::Reply(Box::new(reply))),
+            Err(problem) => Err(Undone::Problem(problem)),
+        })
+        .await;
+    match undone {
+        Err(Undone::Reply(reply)) => Ok(reply.with_status(StatusCode::OK)),
+        Err(Undone::Problem(problem)) => Err(problem),
+        Ok(()) => Ok(Reply::no_content()), // not reached: the unit always undoes itself
+    }
+}
+
+impl From<PlaceError> for Problem {
+    fn from(refused: PlaceError) -> Problem {
+        let faults = match refused {
+            PlaceError::Lines(faults) => faults,
+            PlaceError::AmountOutOfRange => return super::totals::AmountOutOfRange.into(),
+        };
+        let detail = faults.first().map_or_else(String::new, |fault| {
+            format!("line {}: {}", fault.line, fault.detail)
+        });
+        faults.into_iter().fold(
+            Problem::new(&error::CANNOT_BE_SOLD, detail),
+            |problem, fault| {
+                let member = if fault.member.is_empty() {
+                    String::new()
+                } else {
+                    format!("/{}", fault.member)
+                };
+                problem.at(
+                    &format!("#/items/{}{member}", fault.line),
+                    fault.code,
+                    fault.detail,
+                )
+            },
+        )
+    }
+}
+
+impl From<super::totals::AmountOutOfRange> for Problem {
+    fn from(_: super::totals::AmountOutOfRange) -> Problem {
+        Problem::new(
+            &error::AMOUNT_OUT_OF_RANGE,
+            "a total would be beyond 2^53 - 1 minor units",
+        )
+    }
+}
+
+fn move_operation(id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(id, "Orders", summary)
+        .returns::<Order>(200, "The order after the move.")
+        .errors(&[&error::INVALID_TRANSITION])
+}
+
+/// Runs one move as one write request.
+async fn moved<F>(app: App, caller: Caller, id: String, once: Once, step: F) -> Result<Reply>
+where
+    F: AsyncFnOnce(&mut Tx, OrderId, Mover) -> Result<Order> + Send + 'static,
+{
+    let id = parse_id(&id)?;
+    let mover = Mover {
+        actor: caller.client_id.to_string(),
+        if_match: once.if_match(),
+        now: app.clock.now(),
+    };
+    app.write_once(once, async move |tx| {
+        let order = step(tx, id, mover).await?;
+        Ok(Reply::entity(order.version, &order))
+    })
+    .await
+}
+
+/// What `POST /v2/orders/{id}/confirm` promises.
+pub fn confirm_operation() -> Operation {
+    move_operation(
+        "confirmOrder",
+        "Confirms a pending order: its stock is kept for it without end.",
+    )
+    .body::<Nothing>()
+}
+
+/// `POST /v2/orders/{id}/confirm`.
+pub async fn confirm(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    command: Command<Nothing>,
+) -> Result<Reply> {
+    moved(app, caller, id, command.once, async |tx, id, mover| {
+        moves::confirm(tx, &id, &mover).await
+    })
+    .await
+}
+
+/// What `POST /v2/orders/{id}/complete` promises.
+pub fn complete_operation() -> Operation {
+    move_operation("completeOrder", "Completes a confirmed order.").body::<Nothing>()
+}
+
+/// `POST /v2/orders/{id}/complete`.
+pub async fn complete(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    command: Command<Nothing>,
+) -> Result<Reply> {
+    moved(app, caller, id, command.once, async |tx, id, mover| {
+        moves::complete(tx, &id, &mover).await
+    })
+    .await
+}
+
+/// What `POST /v2/orders/{id}/cancel` promises.
+pub fn cancel_operation() -> Operation {
+    move_operation(
+        "cancelOrder",
+        "Cancels an order of which nothing has shipped, and gives its stock back.",
+    )
+    .body::<CancelOrder>()
+}
+
+/// `POST /v2/orders/{id}/cancel`.
+pub async fn cancel(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    command: Command<CancelOrder>,
+) -> Result<Reply> {
+    let reason = command
+        .body
+        .reason
+        .unwrap_or_else(|| "requested".to_owned());
+    moved(app, caller, id, command.once, async move |tx, id, mover| {
+        moves::cancel(tx, &id, &reason, &mover).await
+    })
+    .await
+}
+
+/// The parameters of a history.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct HistoryQuery {
+    /// Maximum number of events to return.
+    #[schemars(range(min = 1, max = 250))]
+    pub limit: Option<i64>,
+    /// Number of events to skip.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub offset: Option<i64>,
+}
+
+/// Something that happened to an order.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HistoryEntry {
+    pub id: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The order's version after it.
+    pub version: i64,
+    /// The client that did it, or `system`.
+    pub actor: String,
+    pub data: serde_json::Value,
+    pub occurred_at: Timestamp,
+}
+
+/// What `GET /v2/orders/{id}/history` promises.
+pub fn history_operation() -> Operation {
+    Operation::new(
+        "getOrderHistory",
+        "Orders",
+        "Lists what happened to an order, with who did it, oldest first.",
+    )
+    .query::<HistoryQuery>()
+    .returns::<Vec<HistoryEntry>>(200, "The events.")
+}
+
+/// `GET /v2/orders/{id}/history`.
+pub async fn history(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(query): Query<HistoryQuery>,
+) -> Result<Reply> {
+    let id = parse_id(&id)?;
+    let mut tx = app.db.read().await?;
+    let (limit, offset) = (query.limit.unwrap_or(50), query.offset.unwrap_or(0));
+    let events = events::of_object(&mut tx, "order", id.as_str(), limit, offset).await?;
+    if events.is_empty() && store::find(&mut tx, &id).await?.is_none() {
+        return Err(not_found("order", id.as_str()));
+    }
+    let entries: Vec<HistoryEntry> = events
+        .into_iter()
+        .map(|event| HistoryEntry {
+            id: event.id,
+            kind: event.kind,
+            version: event.object_version,
+            actor: event.actor,
+            data: serde_json::from_str(&event.data).unwrap_or_default(),
+            occurred_at: event.at,
+        })
+        .collect();
+    Ok(Reply::json(StatusCode::OK, &entries))
+}

@@ -1,0 +1,158 @@
+//! Moving an order along its status axis: each move is one unit of work that locks the order first.
+
+use super::body::{Order, OrderId};
+use super::order::{self, CancelRefused, IllegalMove, OrderStatus};
+use super::store;
+use super::totals::merge_quantities;
+use crate::error::{Result, not_found};
+use crate::products::{VariantId, inventory};
+use platform::clock::Timestamp;
+use platform::db::Tx;
+use platform::events::{self, NewEvent};
+use platform::http::{Once, Problem};
+use serde_json::json;
+
+/// `cancel_reason` of an order whose hold ended.
+pub const PAYMENT_TIMEOUT: &str = "payment_timeout";
+
+/// Who moves an order, when, and the version that they have seen.
+#[derive(Clone, Debug)]
+pub struct Mover {
+    pub actor: String,
+    pub if_match: Option<i64>,
+    pub now: Timestamp,
+}
+
+/// `pending → confirmed`: the stock stays set aside and does not expire any more.
+pub async fn confirm(tx: &mut Tx, id: &OrderId, mover: &Mover) -> Result<Order> {
+    let mut order = taken(tx, id, mover).await?;
+    order.status = advance(&order, OrderStatus::Confirmed)?;
+    order.confirmed_at = Some(mover.now);
+    order.expires_at = None;
+    saved(tx, order, "order.confirmed", mover).await
+}
+
+/// `confirmed → completed`.
+pub async fn complete(tx: &mut Tx, id: &OrderId, mover: &Mover) -> Result<Order> {
+    let mut order = taken(tx, id, mover).await?;
+    order.status = advance(&order, OrderStatus::Completed)?;
+    order.completed_at = Some(mover.now);
+    saved(tx, order, "order.completed", mover).await
+}
+
+/// Cancels and gives the stock back. Refused once anything has shipped: then it is a return.
+pub async fn cancel(tx: &mut Tx, id: &OrderId, reason: &str, mover: &Mover) -> Result<Order> {
+    let mut order = taken(tx, id, mover).await?;
+    order.status = order::cancel(order.status, order.fulfillment_status)?;
+    release(tx, &mut order, mover).await?;
+    order.cancel_reason = Some(reason.to_owned());
+    order.cancelled_at = Some(mover.now);
+    order.expires_at = None;
+    order.totals.due = 0;
+    saved(tx, order, "order.cancelled", mover).await
+}
+
+/// Cancels a pending order whose hold is over; `false` when it was confirmed or cancelled meanwhile.
+pub async fn expire(tx: &mut Tx, id: &OrderId, now: Timestamp) -> Result<bool> {
+    let mover = Mover {
+        actor: "system".into(),
+        if_match: None,
+        now,
+    };
+    let order = taken(tx, id, &mover).await?;
+    if order.status != OrderStatus::Pending || order.expires_at.is_none_or(|end| end > now) {
+        return Ok(false);
+    }
+    let mut order = Order {
+        status: OrderStatus::Cancelled,
+        ..order
+    };
+    release(tx, &mut order, &mover).await?;
+    order.cancel_reason = Some(PAYMENT_TIMEOUT.to_owned());
+    order.cancelled_at = Some(now);
+    order.expires_at = None;
+    saved(tx, order, "order.cancelled", &mover).await?;
+    Ok(true)
+}
+
+async fn taken(tx: &mut Tx, id: &OrderId, mover: &Mover) -> Result<Order> {
+    let order = store::take(tx, id, mover.now)
+        .await?
+        .ok_or_else(|| not_found("order", id.as_str()))?;
+    Once::check_version(mover.if_match, order.version - 1)?; // taking it made the version grow
+    Ok(order)
+}
+
+fn advance(order: &Order, to: OrderStatus) -> std::result::Result<OrderStatus, IllegalMove> {
+    order.status.advance(to)
+}
+
+async fn release(tx: &mut Tx, order: &mut Order, mover: &Mover) -> Result<()> {
+    let held: Vec<(VariantId, i64)> = order
+        .items
+        .iter()
+        .flatten()
+        .filter(|item| item.allocated > 0)
+        .filter_map(|item| Some((item.variant_id.clone()?, item.allocated)))
+        .collect();
+    if held.is_empty() {
+        return Ok(());
+    }
+    let held =
+        merge_quantities(&held).map_err(|_| Problem::from(super::totals::AmountOutOfRange))?;
+    let gives: Vec<(VariantId, i64)> = held.into_iter().collect();
+    inventory::store::release(tx, &gives, order.id.as_str(), &mover.actor, mover.now).await?;
+    store::clear_allocations(tx, &order.id).await?;
+    for item in order.items.iter_mut().flatten() {
+        item.allocated = 0;
+    }
+    Ok(())
+}
+
+async fn saved(tx: &mut Tx, order: Order, kind: &str, mover: &Mover) -> Result<Order> {
+    store::save_move(tx, &order).await?;
+    let data =
+        json!({ "status": order.status, "number": order.number, "reason": order.cancel_reason })
+            .to_string();
+    let event = NewEvent {
+        kind,
+        object_type: "order",
+        object_id: order.id.as_str(),
+        object_version: order.version,
+        actor: &mover.actor,
+        data: &data,
+        at: mover.now,
+    };
+    events::append(tx, &event).await?;
+    Ok(order)
+}
+
+impl From<IllegalMove> for Problem {
+    fn from(refused: IllegalMove) -> Problem {
+        let allowed: Vec<&str> = refused
+            .from
+            .allowed()
+            .iter()
+            .map(|status| status.as_str())
+            .collect();
+        let detail = format!(
+            "an order that is {} cannot become {}",
+            refused.from.as_str(),
+            refused.to.as_str()
+        );
+        Problem::new(&crate::error::INVALID_TRANSITION, detail).with("allowed", allowed)
+    }
+}
+
+impl From<CancelRefused> for Problem {
+    fn from(refused: CancelRefused) -> Problem {
+        match refused {
+            CancelRefused::IllegalMove(refused) => refused.into(),
+            CancelRefused::AlreadyShipped(_) => {
+                let detail = "something of this order has shipped: take it back as a return";
+                Problem::new(&crate::error::INVALID_TRANSITION, detail)
+                    .with("allowed", Vec::<String>::new())
+            }
+        }
+    }
+}
