@@ -451,7 +451,10 @@ mod tests {
     fn the_examples_in_the_manual_are_accepted() {
         let examples: String = MANUAL
             .lines()
-            .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = \"")))
+            .map(|line| {
+                line.strip_prefix("# ")
+                    .filter(|rest| rest.contains(" = \""))
+            })
             .map(|line| format!("{}\n", line.unwrap_or_default()))
             .collect();
         let settings = Settings::resolve(Some((Path::new("m"), &examples)), &[]).unwrap();
@@ -461,7 +464,10 @@ mod tests {
 
     #[test]
     fn flags_win_over_environment_over_file_over_defaults() {
-        let file = Some((Path::new("t.toml"), "listen = \"a:1\"\ndata_dir = \"f\"\nrole = \"api\""));
+        let file = Some((
+            Path::new("t.toml"),
+            "listen = \"a:1\"\ndata_dir = \"f\"\nrole = \"api\"",
+        ));
         let settings = Settings::resolve(
             file,
             &[
@@ -477,14 +483,16 @@ mod tests {
         assert_eq!(config.data_dir, Path::new("e"));
         assert_eq!(config.role, Role::Api);
         assert_eq!(config.order_hold_minutes, 60);
-        let sources = ["listen", "data_dir", "role", "demo", "smtp_url"].map(|key| settings.source(key));
+        let sources =
+            ["listen", "data_dir", "role", "demo", "smtp_url"].map(|key| settings.source(key));
         use Source::*;
         assert_eq!(sources, [Flag, Environment, File, Default, Default]);
     }
 
     #[test]
     fn everything_that_is_wrong_is_said_at_once() {
-        let file = "lisen = \"x\"\nrole = \"boss\"\nlog_level = [1]\naccess_token_ttl_seconds = 5\n";
+        let file =
+            "lisen = \"x\"\nrole = \"boss\"\nlog_level = [1]\naccess_token_ttl_seconds = 5\n";
         let flags = [
             given(Source::Flag, "listen", "nowhere"),
             given(Source::Environment, "smtp_url", "http://user:hunter2@x"),

@@ -3,12 +3,18 @@
 
 pub mod address;
 pub mod app;
+pub mod cli;
 pub mod config;
+pub mod demo;
+pub mod doctor;
 pub mod error;
 pub mod metadata;
 pub mod migrations;
 pub mod money;
+pub mod openapi;
 pub mod router;
+pub mod tasks;
+pub mod telemetry;
 
 pub mod oauth;
 pub mod orders;

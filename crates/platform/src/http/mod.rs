@@ -13,7 +13,7 @@ mod schema;
 mod server;
 mod strict;
 
-pub use command::{BODY_BYTES_MAX, Command, MergePatch, Once, read_body};
+pub use command::{BODY_BYTES_MAX, Command, MergePatch, Once, forget_expired_keys, read_body};
 pub use cursor::CursorKey;
 pub use endpoint::{Access, Document, Endpoint, Operation, delete, get, patch, post, put};
 pub use layer::{Answered, ClientName, PeerAddress, RequestId, Stack, current_request_id};
