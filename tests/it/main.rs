@@ -4,4 +4,5 @@
 mod app;
 
 mod oauth;
+mod orders;
 mod users;
