@@ -33,9 +33,11 @@ impl Answer {
     /// The value of a header, by its lower-case name.
     pub fn header(&self, name: &str) -> &str {
         let line = self.head.lines().find(|line| {
-            line.split_once(':').is_some_and(|(known, _)| known.eq_ignore_ascii_case(name))
+            line.split_once(':')
+                .is_some_and(|(known, _)| known.eq_ignore_ascii_case(name))
         });
-        line.and_then(|line| line.split_once(':')).map_or("", |(_, value)| value.trim())
+        line.and_then(|line| line.split_once(':'))
+            .map_or("", |(_, value)| value.trim())
     }
 }
 
@@ -49,7 +51,10 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> std::io::Result<Connection> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Connection { stream, buffer: Vec::with_capacity(64 * 1024) })
+        Ok(Connection {
+            stream,
+            buffer: Vec::with_capacity(64 * 1024),
+        })
     }
 
     /// Sends `request` and reads the answer's status and body length.
@@ -78,32 +83,55 @@ impl Connection {
         let (status, length) = self.send(request).await?;
         let split = self.buffer.len() - length;
         let head = String::from_utf8_lossy(&self.buffer[..split]).into_owned();
-        Ok(Answer { status, head, body: self.buffer[split..].to_vec() })
+        Ok(Answer {
+            status,
+            head,
+            body: self.buffer[split..].to_vec(),
+        })
     }
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
 }
 
 fn status(head: &[u8]) -> u16 {
-    head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|d| d.parse().ok()).unwrap_or(0)
+    head.get(9..12)
+        .and_then(|digits| std::str::from_utf8(digits).ok())
+        .and_then(|d| d.parse().ok())
+        .unwrap_or(0)
 }
 
 fn content_length(head: &[u8]) -> usize {
     const NAME: &[u8] = b"content-length: ";
-    let Some(at) = head.windows(NAME.len()).position(|window| window.eq_ignore_ascii_case(NAME)) else { return 0 };
-    head[at + NAME.len()..].iter().take_while(|b| b.is_ascii_digit()).fold(0, |n, b| n * 10 + usize::from(b - b'0'))
+    let Some(at) = head
+        .windows(NAME.len())
+        .position(|window| window.eq_ignore_ascii_case(NAME))
+    else {
+        return 0;
+    };
+    head[at + NAME.len()..]
+        .iter()
+        .take_while(|b| b.is_ascii_digit())
+        .fold(0, |n, b| n * 10 + usize::from(b - b'0'))
 }
 
 /// A prepared request.
 pub fn request(method: &str, path: &str, token: Option<&str>, extra: &str, body: &str) -> Vec<u8> {
-    let authorization = token.map_or(String::new(), |token| format!("authorization: Bearer {token}\r\n"));
+    let authorization = token.map_or(String::new(), |token| {
+        format!("authorization: Bearer {token}\r\n")
+    });
     let content = match body {
         "" => String::new(),
-        body => format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len()),
+        body => format!(
+            "content-type: application/json\r\ncontent-length: {}\r\n",
+            body.len()
+        ),
     };
-    format!("{method} {path} HTTP/1.1\r\nhost: bench\r\n{authorization}{extra}{content}\r\n{body}").into_bytes()
+    format!("{method} {path} HTTP/1.1\r\nhost: bench\r\n{authorization}{extra}{content}\r\n{body}")
+        .into_bytes()
 }
 
 /// Runs `connections` that each send what `next` gives (connection, turn) for `time`, and expect `status`.
@@ -161,7 +189,9 @@ pub fn summarise(mut times: Vec<u32>, bytes: usize, unexpected: u64, elapsed_s: 
     times.sort_unstable();
     let at = |share: f64| {
         let index = ((times.len() as f64 - 1.0) * share).max(0.0) as usize;
-        times.get(index).map_or(0.0, |micros| f64::from(*micros) / 1e3)
+        times
+            .get(index)
+            .map_or(0.0, |micros| f64::from(*micros) / 1e3)
     };
     Run {
         rate: times.len() as f64 / elapsed_s,

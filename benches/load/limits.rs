@@ -10,13 +10,20 @@ use std::time::{Duration, Instant};
 /// Serves `/{size}`: a constant JSON body of that many bytes. Prints its port and never returns.
 pub async fn serve_constant() {
     let handler = async |Path(size): Path<usize>| {
-        let body = format!("{{\"constant\":\"{}\"}}", "x".repeat(size.saturating_sub(15)));
+        let body = format!(
+            "{{\"constant\":\"{}\"}}",
+            "x".repeat(size.saturating_sub(15))
+        );
         ([(header::CONTENT_TYPE, "application/json")], body)
     };
     let app = Router::new().route("/{size}", get(handler).post(handler));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
     println!("{}", listener.local_addr().expect("an address").port());
-    axum::serve(listener, app).await.expect("serves until it is killed");
+    axum::serve(listener, app)
+        .await
+        .expect("serves until it is killed");
 }
 
 /// A bound value of a raw statement.
@@ -58,13 +65,24 @@ pub fn order_statements(turn: i64, variants: &[String]) -> Vec<(String, Vec<Boun
     ];
     for variant in variants {
         let sql = "UPDATE stock SET allocated = allocated + $2 WHERE variant_id = $1 AND location_id = 'loc_default' AND ($3 OR on_hand - allocated >= $2)";
-        statements.push((sql.to_owned(), vec![text(variant), Bound::Int(1), Bound::Bool(false)]));
+        statements.push((
+            sql.to_owned(),
+            vec![text(variant), Bound::Int(1), Bound::Bool(false)],
+        ));
     }
     let mut movements = Vec::new();
     for (line, variant) in variants.iter().enumerate() {
         movements.extend([
-            id("mov", line as i64), text(variant), text("loc_default"), text("allocated"), Bound::Int(0), Bound::Int(1),
-            id("ord", 0), Bound::Null, text("cli_raw"), Bound::Int(now),
+            id("mov", line as i64),
+            text(variant),
+            text("loc_default"),
+            text("allocated"),
+            Bound::Int(0),
+            Bound::Int(1),
+            id("ord", 0),
+            Bound::Null,
+            text("cli_raw"),
+            Bound::Int(now),
         ]);
     }
     statements.push((
@@ -83,9 +101,27 @@ pub fn order_statements(turn: i64, variants: &[String]) -> Vec<(String, Vec<Boun
     let mut items = Vec::new();
     for (line, variant) in variants.iter().enumerate() {
         items.extend([
-            id("ord", 0), Bound::Int(line as i64), id("item", line as i64), text(variant), text("prod_x"), text("SKU"),
-            text("A product of some title"), Bound::Int(1), Bound::Int(1000), Bound::Int(1000), text("price_x"), Bound::Int(0),
-            Bound::Int(0), Bound::Int(0), Bound::Int(1000), Bound::Int(1000), Bound::Int(1), Bound::Int(0), Bound::Int(0), Bound::Int(0), text("{}"),
+            id("ord", 0),
+            Bound::Int(line as i64),
+            id("item", line as i64),
+            text(variant),
+            text("prod_x"),
+            text("SKU"),
+            text("A product of some title"),
+            Bound::Int(1),
+            Bound::Int(1000),
+            Bound::Int(1000),
+            text("price_x"),
+            Bound::Int(0),
+            Bound::Int(0),
+            Bound::Int(0),
+            Bound::Int(1000),
+            Bound::Int(1000),
+            Bound::Int(1),
+            Bound::Int(0),
+            Bound::Int(0),
+            Bound::Int(0),
+            text("{}"),
         ]);
     }
     statements.push((
@@ -105,14 +141,21 @@ pub fn order_statements(turn: i64, variants: &[String]) -> Vec<(String, Vec<Boun
 
 fn rows(columns: usize, rows: usize) -> String {
     let row = |row: usize| {
-        let marks: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+        let marks: Vec<String> = (1..=columns)
+            .map(|column| format!("${}", row * columns + column))
+            .collect();
         format!("({})", marks.join(", "))
     };
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 /// Orders per second through rusqlite alone, 32 in each commit, `synchronous = FULL`, for `time`.
-pub fn raw_sqlite(path: &std::path::Path, variants: &[Vec<String>], time: Duration, first_turn: i64) -> f64 {
+pub fn raw_sqlite(
+    path: &std::path::Path,
+    variants: &[Vec<String>],
+    time: Duration,
+    first_turn: i64,
+) -> f64 {
     let connection = rusqlite::Connection::open(path).expect("the seeded database");
     connection
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 10000; PRAGMA cache_size = -16384;")
@@ -131,11 +174,16 @@ pub fn raw_sqlite(path: &std::path::Path, variants: &[Vec<String>], time: Durati
 }
 
 fn raw_sqlite_order(connection: &rusqlite::Connection, turn: i64, variants: &[String]) {
-    connection.prepare_cached("UPDATE sequences SET value = value + 1 WHERE name = 'order_number' RETURNING value")
+    connection
+        .prepare_cached(
+            "UPDATE sequences SET value = value + 1 WHERE name = 'order_number' RETURNING value",
+        )
         .and_then(|mut s| s.query_row([], |row| row.get::<_, i64>(0)))
         .expect("a number");
     for (sql, values) in order_statements(turn, variants) {
-        let mut statement = connection.prepare_cached(&sql.replace('$', "?")).expect("prepares");
+        let mut statement = connection
+            .prepare_cached(&sql.replace('$', "?"))
+            .expect("prepares");
         for (index, value) in values.iter().enumerate() {
             match value {
                 Bound::Int(value) => statement.raw_bind_parameter(index + 1, value),
@@ -151,7 +199,12 @@ fn raw_sqlite_order(connection: &rusqlite::Connection, turn: i64, variants: &[St
 }
 
 /// Orders per second through tokio-postgres alone: 16 connections, each order pipelined in a transaction.
-pub async fn raw_postgres(url: &str, variants: &[Vec<String>], time: Duration, first_turn: i64) -> f64 {
+pub async fn raw_postgres(
+    url: &str,
+    variants: &[Vec<String>],
+    time: Duration,
+    first_turn: i64,
+) -> f64 {
     let started = Instant::now();
     let turns = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(first_turn));
     let variants = std::sync::Arc::new(variants.to_vec());
@@ -159,13 +212,21 @@ pub async fn raw_postgres(url: &str, variants: &[Vec<String>], time: Duration, f
         .map(|_| {
             let (url, turns, variants) = (url.to_owned(), turns.clone(), variants.clone());
             tokio::spawn(async move {
-                let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("connects");
+                let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+                    .await
+                    .expect("connects");
                 tokio::spawn(connection);
                 let mut known = std::collections::HashMap::new();
                 let mut done = 0;
                 while started.elapsed() < time {
                     let turn = turns.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    raw_postgres_order(&client, &mut known, turn, &variants[turn as usize % variants.len()]).await;
+                    raw_postgres_order(
+                        &client,
+                        &mut known,
+                        turn,
+                        &variants[turn as usize % variants.len()],
+                    )
+                    .await;
                     done += 1;
                 }
                 done
@@ -194,16 +255,23 @@ async fn raw_postgres_order(
     }
     let begin = client.batch_execute("BEGIN");
     let number = client.query_one("SELECT nextval('order_number')", &[]);
-    let bound: Vec<Vec<&(dyn ToSql + Sync)>> =
-        statements.iter().map(|(_, values)| values.iter().map(Bound::to_sql).collect()).collect();
-    let work: Vec<_> = statements.iter().zip(&bound).map(|((sql, _), bound)| client.query(&known[sql], bound)).collect();
+    let bound: Vec<Vec<&(dyn ToSql + Sync)>> = statements
+        .iter()
+        .map(|(_, values)| values.iter().map(Bound::to_sql).collect())
+        .collect();
+    let work: Vec<_> = statements
+        .iter()
+        .zip(&bound)
+        .map(|((sql, _), bound)| client.query(&known[sql], bound))
+        .collect();
     let all = async {
         for outcome in join_in_order(work).await {
             outcome.expect("a statement");
         }
     };
     // One flight: everything is on the wire before the first answer is awaited.
-    let (begun, numbered, (), committed) = tokio::join!(begin, number, all, client.batch_execute("COMMIT"));
+    let (begun, numbered, (), committed) =
+        tokio::join!(begin, number, all, client.batch_execute("COMMIT"));
     begun.and(committed).expect("a transaction");
     numbered.expect("a number");
 }
@@ -219,7 +287,11 @@ async fn join_in_order<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
                 *slot = Some(output);
             }
         }
-        if done.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if done.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
     })
     .await;
     done.into_iter().flatten().collect()

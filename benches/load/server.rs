@@ -33,27 +33,53 @@ impl Server {
     /// Tradepost on `data_dir`, on PostgreSQL if `database_url` is given, with everything on.
     pub fn tradepost(data_dir: &Path, database_url: Option<&str>, extra: &[&str]) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tradepost"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--rate-limit-per-second", "1000000", "--data-dir"]).arg(data_dir);
+        command
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--rate-limit-per-second",
+                "1000000",
+                "--data-dir",
+            ])
+            .arg(data_dir);
         if let Some(url) = database_url {
             command.args(["--database-url", url]);
         }
         command.args(extra);
-        spawn(command, |line| {
-            let (_, rest) = line.split_once("http://127.0.0.1:")?;
-            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-        }, "/healthz")
+        spawn(
+            command,
+            |line| {
+                let (_, rest) = line.split_once("http://127.0.0.1:")?;
+                rest.split(|c: char| !c.is_ascii_digit())
+                    .next()?
+                    .parse()
+                    .ok()
+            },
+            "/healthz",
+        )
     }
 
     /// Resident memory in MiB.
     pub fn resident_mib(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
+            .unwrap_or_default();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap_or_default();
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|kib| kib.parse::<f64>().ok())
+            .unwrap_or(0.0)
+            / 1024.0
     }
 
     /// Ends it as an operator would.
     pub fn stop(mut self) {
-        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let _ = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
         let until = Instant::now() + Duration::from_secs(30);
         while Instant::now() < until {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
@@ -66,12 +92,19 @@ impl Server {
 
 fn spawn(mut command: Command, port: impl Fn(&str) -> Option<u16>, probe: &str) -> Server {
     let started = Instant::now();
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the server starts");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the server starts");
     let mut lines = BufReader::new(child.stdout.take().expect("piped"));
     let mut line = String::new();
     let port = loop {
         line.clear();
-        assert!(lines.read_line(&mut line).expect("readable") > 0, "the server ended before it said where it listens");
+        assert!(
+            lines.read_line(&mut line).expect("readable") > 0,
+            "the server ended before it said where it listens"
+        );
         if let Some(port) = port(&line) {
             break port;
         }
@@ -80,7 +113,10 @@ fn spawn(mut command: Command, port: impl Fn(&str) -> Option<u16>, probe: &str) 
     std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let probe = request("GET", probe, None, "", "");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     std::thread::scope(|scope| {
         scope.spawn(|| {
             runtime.block_on(async {
@@ -89,14 +125,35 @@ fn spawn(mut command: Command, port: impl Fn(&str) -> Option<u16>, probe: &str) 
             });
         });
     });
-    Server { child, address, start_ms: started.elapsed().as_secs_f64() * 1e3 }
+    Server {
+        child,
+        address,
+        start_ms: started.elapsed().as_secs_f64() * 1e3,
+    }
 }
 
 /// A client with all scopes, made on the command line as an operator would: its id and secret.
 pub fn make_client(data_dir: &Path, database_url: Option<&str>, alg: &str) -> (String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tradepost"));
-    command.args(["clients", "create", "--name", "bench", "--signing-alg", alg, "--json", "--data-dir"]).arg(data_dir);
-    for scope in ["products:read", "products:write", "orders:read", "orders:write", "inventory:write"] {
+    command
+        .args([
+            "clients",
+            "create",
+            "--name",
+            "bench",
+            "--signing-alg",
+            alg,
+            "--json",
+            "--data-dir",
+        ])
+        .arg(data_dir);
+    for scope in [
+        "products:read",
+        "products:write",
+        "orders:read",
+        "orders:write",
+        "inventory:write",
+    ] {
         command.args(["--scope", scope]);
     }
     if let Some(url) = database_url {

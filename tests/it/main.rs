@@ -2,7 +2,12 @@
 //! database: SQLite in a temporary folder, or PostgreSQL when `TEST_DATABASE_URL` names a cluster.
 
 mod app;
+mod program;
 
+mod cli;
+mod doctor;
+mod durability;
 mod oauth;
 mod orders;
+mod smoke;
 mod users;

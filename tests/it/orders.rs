@@ -18,11 +18,16 @@ async fn product(shop: &Client, sku: &str, price_minor: i64, stock: i64) -> Valu
 
 async fn available(shop: &Client, sku: &str) -> i64 {
     let products = shop.get(&format!("/v2/products?sku={sku}")).await.json();
-    products[0]["variants"][0]["inventory"]["available"].as_i64().expect("a number")
+    products[0]["variants"][0]["inventory"]["available"]
+        .as_i64()
+        .expect("a number")
 }
 
 fn order_of(lines: &[(&str, i64)]) -> Value {
-    let items: Vec<Value> = lines.iter().map(|(sku, quantity)| json!({ "sku": sku, "quantity": quantity })).collect();
+    let items: Vec<Value> = lines
+        .iter()
+        .map(|(sku, quantity)| json!({ "sku": sku, "quantity": quantity }))
+        .collect();
     json!({ "email": "guest@example.com", "currency": "USD", "items": items })
 }
 
@@ -37,16 +42,25 @@ async fn an_order_takes_stock_and_shows_its_money() {
     let reply = shop.post("/v2/orders", body).await;
     assert_eq!(reply.status, 201, "{}", reply.text());
     let order = reply.json();
-    assert_eq!(reply.header("location"), format!("/v2/orders/{}", order["id"].as_str().expect("an id")));
+    assert_eq!(
+        reply.header("location"),
+        format!("/v2/orders/{}", order["id"].as_str().expect("an id"))
+    );
     assert_eq!(order["status"], "pending");
     assert_eq!(order["payment_status"], "unpaid");
     assert_eq!(order["fulfillment_status"], "unfulfilled");
-    assert_eq!(order["totals"], json!({ "items": 6499, "discount": 0, "shipping": 500, "tax": 0, "tax_included": false,
-        "total": 6999, "authorized": 0, "captured": 0, "refunded": 0, "due": 6999 }));
+    assert_eq!(
+        order["totals"],
+        json!({ "items": 6499, "discount": 0, "shipping": 500, "tax": 0, "tax_included": false,
+        "total": 6999, "authorized": 0, "captured": 0, "refunded": 0, "due": 6999 })
+    );
     assert_eq!(order["items"][0]["unit_price"], 1250);
     assert_eq!(order["items"][0]["allocated"], 2);
     assert_eq!(order["expires_at"], "2023-10-27T11:00:00Z");
-    assert_eq!((available(&shop, "MUG").await, available(&shop, "POT").await), (8, 4));
+    assert_eq!(
+        (available(&shop, "MUG").await, available(&shop, "POT").await),
+        (8, 4)
+    );
     let again = shop.get(reply.header("location")).await;
     assert_eq!(again.json(), order);
     assert_eq!(again.header("etag"), reply.header("etag"));
@@ -57,14 +71,24 @@ async fn two_lines_of_one_item_are_summed_before_the_stock_is_asked() {
     let app = TestApp::start().await;
     let shop = app.client(SCOPES).await;
     product(&shop, "MUG", 1250, 3).await;
-    let reply = shop.post("/v2/orders", order_of(&[("MUG", 2), ("MUG", 2)])).await;
-    assert_eq!((reply.status, reply.code().as_str()), (409, "insufficient_stock"));
+    let reply = shop
+        .post("/v2/orders", order_of(&[("MUG", 2), ("MUG", 2)]))
+        .await;
+    assert_eq!(
+        (reply.status, reply.code().as_str()),
+        (409, "insufficient_stock")
+    );
     let problem = reply.json();
     assert_eq!(problem["available"][0]["wanted"], 4);
     assert_eq!(problem["available"][0]["available"], 3);
     assert_eq!(problem["errors"].as_array().map(Vec::len), Some(2));
     assert_eq!(available(&shop, "MUG").await, 3);
-    assert_eq!(shop.post("/v2/orders", order_of(&[("MUG", 2), ("MUG", 1)])).await.status, 201);
+    assert_eq!(
+        shop.post("/v2/orders", order_of(&[("MUG", 2), ("MUG", 1)]))
+            .await
+            .status,
+        201
+    );
 }
 
 #[tokio::test]
@@ -92,7 +116,9 @@ async fn ten_units_make_exactly_ten_orders_for_two_hundred_buyers() {
     }
     assert_eq!((placed, refused), (10, 190));
     assert_eq!(available(&shop, "LAST").await, 0);
-    let orders = shop.get("/v2/orders?sku=LAST&include_total=true&limit=1").await;
+    let orders = shop
+        .get("/v2/orders?sku=LAST&include_total=true&limit=1")
+        .await;
     assert_eq!(orders.header("x-total-count"), "10");
 }
 
@@ -102,23 +128,44 @@ async fn a_key_does_it_once_and_replays_the_very_answer() {
     let shop = app.client(SCOPES).await;
     product(&shop, "MUG", 1250, 10).await;
     let send = async |body: &Value| {
-        shop.request(Method::POST, "/v2/orders").header("idempotency-key", "\"abc-1\"").json(body).send().await
+        shop.request(Method::POST, "/v2/orders")
+            .header("idempotency-key", "\"abc-1\"")
+            .json(body)
+            .send()
+            .await
     };
     let body = order_of(&[("MUG", 1)]);
     let first = send(&body).await;
-    assert_eq!((first.status, first.header("idempotent-replayed")), (201, ""));
+    assert_eq!(
+        (first.status, first.header("idempotent-replayed")),
+        (201, "")
+    );
     let second = send(&body).await;
-    assert_eq!((second.status, second.header("idempotent-replayed")), (201, "true"));
+    assert_eq!(
+        (second.status, second.header("idempotent-replayed")),
+        (201, "true")
+    );
     assert_eq!(second.body, first.body);
     assert_eq!(second.header("location"), first.header("location"));
     assert_eq!(second.header("etag"), first.header("etag"));
     assert_eq!(available(&shop, "MUG").await, 9);
     let other = send(&order_of(&[("MUG", 2)])).await;
-    assert_eq!((other.status, other.code().as_str()), (422, "idempotency_key_reused"));
+    assert_eq!(
+        (other.status, other.code().as_str()),
+        (422, "idempotency_key_reused")
+    );
     app.clock.advance(Duration::from_secs(25 * 3600));
     let shop = app.client(SCOPES).await; // another client: a key is the caller's own
-    let reply = shop.request(Method::POST, "/v2/orders").header("idempotency-key", "abc-1").json(&body).send().await;
-    assert_eq!((reply.status, reply.header("idempotent-replayed")), (201, ""));
+    let reply = shop
+        .request(Method::POST, "/v2/orders")
+        .header("idempotency-key", "abc-1")
+        .json(&body)
+        .send()
+        .await;
+    assert_eq!(
+        (reply.status, reply.header("idempotent-replayed")),
+        (201, "")
+    );
 }
 
 #[tokio::test]
@@ -128,12 +175,19 @@ async fn a_refusal_is_kept_under_its_key_and_takes_nothing() {
     product(&shop, "MUG", 1250, 1).await;
     let send = async || {
         let body = order_of(&[("MUG", 2)]);
-        shop.request(Method::POST, "/v2/orders").header("idempotency-key", "k").json(&body).send().await
+        shop.request(Method::POST, "/v2/orders")
+            .header("idempotency-key", "k")
+            .json(&body)
+            .send()
+            .await
     };
     let first = send().await;
     assert_eq!(first.status, 409);
     let second = send().await;
-    assert_eq!((second.status, second.header("idempotent-replayed")), (409, "true"));
+    assert_eq!(
+        (second.status, second.header("idempotent-replayed")),
+        (409, "true")
+    );
     assert_eq!(second.json()["available"], first.json()["available"]);
     assert_eq!(available(&shop, "MUG").await, 1);
 }
@@ -143,28 +197,67 @@ async fn an_order_moves_only_along_its_axis() {
     let app = TestApp::start().await;
     let shop = app.client(SCOPES).await;
     product(&shop, "MUG", 1250, 10).await;
-    let order = shop.post("/v2/orders", order_of(&[("MUG", 4)])).await.json();
+    let order = shop
+        .post("/v2/orders", order_of(&[("MUG", 4)]))
+        .await
+        .json();
     let path = format!("/v2/orders/{}", order["id"].as_str().expect("an id"));
     let early = shop.post(&format!("{path}/complete"), json!({})).await;
-    assert_eq!((early.status, early.code().as_str()), (409, "invalid_transition"));
+    assert_eq!(
+        (early.status, early.code().as_str()),
+        (409, "invalid_transition")
+    );
     assert_eq!(early.json()["allowed"], json!(["confirmed", "cancelled"]));
-    let confirmed = shop.request(Method::POST, &format!("{path}/confirm")).send().await;
-    assert_eq!((confirmed.status, &confirmed.json()["status"]), (200, &json!("confirmed")));
+    let confirmed = shop
+        .request(Method::POST, &format!("{path}/confirm"))
+        .send()
+        .await;
+    assert_eq!(
+        (confirmed.status, &confirmed.json()["status"]),
+        (200, &json!("confirmed"))
+    );
     assert_eq!(confirmed.json()["expires_at"], Value::Null);
     assert_eq!(confirmed.json()["version"], 2);
-    let stale = shop.request(Method::POST, &format!("{path}/cancel")).header("if-match", "\"1.abcd\"").json(&json!({})).send().await;
-    assert_eq!((stale.status, stale.code().as_str()), (412, "precondition_failed"));
-    let cancelled = shop.post(&format!("{path}/cancel"), json!({ "reason": "changed their mind" })).await.json();
+    let stale = shop
+        .request(Method::POST, &format!("{path}/cancel"))
+        .header("if-match", "\"1.abcd\"")
+        .json(&json!({}))
+        .send()
+        .await;
+    assert_eq!(
+        (stale.status, stale.code().as_str()),
+        (412, "precondition_failed")
+    );
+    let cancelled = shop
+        .post(
+            &format!("{path}/cancel"),
+            json!({ "reason": "changed their mind" }),
+        )
+        .await
+        .json();
     assert_eq!(cancelled["status"], "cancelled");
     assert_eq!(cancelled["cancel_reason"], "changed their mind");
     assert_eq!(cancelled["totals"]["due"], 0);
     assert_eq!(cancelled["items"][0]["allocated"], 0);
     assert_eq!(shop.get(&path).await.json(), cancelled);
     assert_eq!(available(&shop, "MUG").await, 10);
-    assert_eq!(shop.post(&format!("{path}/confirm"), json!({})).await.code(), "invalid_transition");
+    assert_eq!(
+        shop.post(&format!("{path}/confirm"), json!({}))
+            .await
+            .code(),
+        "invalid_transition"
+    );
     let history = shop.get(&format!("{path}/history")).await.json();
-    let kinds: Vec<&str> = history.as_array().expect("a list").iter().filter_map(|e| e["type"].as_str()).collect();
-    assert_eq!(kinds, ["order.placed", "order.confirmed", "order.cancelled"]);
+    let kinds: Vec<&str> = history
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|e| e["type"].as_str())
+        .collect();
+    assert_eq!(
+        kinds,
+        ["order.placed", "order.confirmed", "order.cancelled"]
+    );
 }
 
 #[tokio::test]
@@ -176,11 +269,30 @@ async fn an_unpaid_order_gives_its_stock_back_when_its_hold_ends() {
     body["hold_minutes"] = json!(15);
     let order = shop.post("/v2/orders", body).await.json();
     app.clock.advance(Duration::from_secs(14 * 60));
-    assert_eq!(tradepost::orders::jobs::expire_due(&app.app).await.expect("runs"), 0);
+    assert_eq!(
+        tradepost::orders::jobs::expire_due(&app.app)
+            .await
+            .expect("runs"),
+        0
+    );
     app.clock.advance(Duration::from_secs(60));
-    assert_eq!(tradepost::orders::jobs::expire_due(&app.app).await.expect("runs"), 1);
-    let now = shop.get(&format!("/v2/orders/{}", order["id"].as_str().expect("an id"))).await.json();
-    assert_eq!((&now["status"], &now["cancel_reason"]), (&json!("cancelled"), &json!("payment_timeout")));
+    assert_eq!(
+        tradepost::orders::jobs::expire_due(&app.app)
+            .await
+            .expect("runs"),
+        1
+    );
+    let now = shop
+        .get(&format!(
+            "/v2/orders/{}",
+            order["id"].as_str().expect("an id")
+        ))
+        .await
+        .json();
+    assert_eq!(
+        (&now["status"], &now["cancel_reason"]),
+        (&json!("cancelled"), &json!("payment_timeout"))
+    );
     assert_eq!(available(&shop, "MUG").await, 10);
 }
 
@@ -192,11 +304,17 @@ async fn a_rehearsal_shows_the_result_and_changes_nothing() {
     let mut body = order_of(&[("MUG", 3)]);
     body["dry_run"] = json!(true);
     let reply = shop.post("/v2/orders", body.clone()).await;
-    assert_eq!((reply.status, &reply.json()["totals"]["total"]), (200, &json!(3750)));
+    assert_eq!(
+        (reply.status, &reply.json()["totals"]["total"]),
+        (200, &json!(3750))
+    );
     assert_eq!(available(&shop, "MUG").await, 3);
     assert_eq!(shop.get("/v2/orders").await.text(), "[]");
     body["items"][0]["quantity"] = json!(4);
-    assert_eq!(shop.post("/v2/orders", body).await.code(), "insufficient_stock");
+    assert_eq!(
+        shop.post("/v2/orders", body).await.code(),
+        "insufficient_stock"
+    );
 }
 
 #[tokio::test]
@@ -210,25 +328,49 @@ async fn what_cannot_be_sold_is_named_line_by_line() {
     let body = json!({ "email": "g@example.com", "currency": "USD", "items": [
         { "sku": "NONE", "quantity": 1 }, { "quantity": 1 }, { "sku": "MUG", "quantity": 1 }, { "sku": "DRAFT", "quantity": 1 } ] });
     let reply = shop.post("/v2/orders", body).await;
-    assert_eq!((reply.status, reply.code().as_str()), (422, "cannot_be_sold"));
+    assert_eq!(
+        (reply.status, reply.code().as_str()),
+        (422, "cannot_be_sold")
+    );
     let errors: Vec<(String, String)> = reply.json()["errors"]
         .as_array()
         .expect("errors")
         .iter()
-        .map(|e| (e["pointer"].as_str().unwrap_or_default().into(), e["code"].as_str().unwrap_or_default().into()))
+        .map(|e| {
+            (
+                e["pointer"].as_str().unwrap_or_default().into(),
+                e["code"].as_str().unwrap_or_default().into(),
+            )
+        })
         .collect();
-    let expected = [("#/items/0/sku", "unknown_product"), ("#/items/1", "invalid_value"), ("#/items/3/sku", "not_for_sale")];
+    let expected = [
+        ("#/items/0/sku", "unknown_product"),
+        ("#/items/1", "invalid_value"),
+        ("#/items/3/sku", "not_for_sale"),
+    ];
     assert_eq!(errors, expected.map(|(p, c)| (p.to_owned(), c.to_owned())));
     let mut euros = order_of(&[("MUG", 1)]);
     euros["currency"] = json!("EUR");
-    assert_eq!(shop.post("/v2/orders", euros).await.json()["errors"][0]["code"], "no_price");
+    assert_eq!(
+        shop.post("/v2/orders", euros).await.json()["errors"][0]["code"],
+        "no_price"
+    );
     let mut priced = order_of(&[("MUG", 1)]);
     priced["items"][0]["unit_price"] = json!(1);
-    assert_eq!(shop.post("/v2/orders", priced.clone()).await.code(), "insufficient_scope");
+    assert_eq!(
+        shop.post("/v2/orders", priced.clone()).await.code(),
+        "insufficient_scope"
+    );
     let clerk = app.client("orders:write orders:price").await;
-    assert_eq!(clerk.post("/v2/orders", priced.clone()).await.json()["totals"]["total"], 1);
+    assert_eq!(
+        clerk.post("/v2/orders", priced.clone()).await.json()["totals"]["total"],
+        1
+    );
     priced["items"][0]["unit_price"] = json!(9.99);
-    assert_eq!(clerk.post("/v2/orders", priced).await.json()["errors"][0]["code"], "money_must_be_integer");
+    assert_eq!(
+        clerk.post("/v2/orders", priced).await.json()["errors"][0]["code"],
+        "money_must_be_integer"
+    );
 }
 
 #[tokio::test]
@@ -238,16 +380,37 @@ async fn pages_neither_repeat_nor_skip() {
     product(&shop, "MUG", 1250, 100).await;
     let mut placed = Vec::new();
     for _ in 0..7 {
-        placed.push(shop.post("/v2/orders", order_of(&[("MUG", 1)])).await.json()["id"].clone());
+        placed.push(
+            shop.post("/v2/orders", order_of(&[("MUG", 1)]))
+                .await
+                .json()["id"]
+                .clone(),
+        );
         // no time passes: all share created_at, and the id decides
     }
     placed.sort_by_key(|id| id.as_str().map(str::to_owned));
-    for sort in ["created_at", "-created_at", "placed_at", "-placed_at", "updated_at"] {
-        let (mut seen, mut next) = (Vec::new(), Some(format!("/v2/orders?limit=3&sort={sort}&status=pending")));
+    for sort in [
+        "created_at",
+        "-created_at",
+        "placed_at",
+        "-placed_at",
+        "updated_at",
+    ] {
+        let (mut seen, mut next) = (
+            Vec::new(),
+            Some(format!("/v2/orders?limit=3&sort={sort}&status=pending")),
+        );
         while let Some(path) = next {
             let reply = shop.get(&path).await;
             assert_eq!(reply.status, 200, "{}", reply.text());
-            seen.extend(reply.json().as_array().expect("a list").iter().map(|order| order["id"].clone()));
+            seen.extend(
+                reply
+                    .json()
+                    .as_array()
+                    .expect("a list")
+                    .iter()
+                    .map(|order| order["id"].clone()),
+            );
             next = next_path(reply.header("link"));
         }
         if sort.starts_with('-') {
@@ -258,12 +421,20 @@ async fn pages_neither_repeat_nor_skip() {
     let expanded = shop.get("/v2/orders?expand=items&limit=2").await;
     assert_eq!(expanded.json()[1]["items"][0]["sku"], "MUG");
     assert!(expanded.statements() <= 2);
-    assert_eq!(shop.get("/v2/orders?cursor=AAAA").await.code(), "invalid_cursor");
-    assert_eq!(shop.get("/v2/orders?expand=items&limit=51").await.code(), "invalid_parameter");
+    assert_eq!(
+        shop.get("/v2/orders?cursor=AAAA").await.code(),
+        "invalid_cursor"
+    );
+    assert_eq!(
+        shop.get("/v2/orders?expand=items&limit=51").await.code(),
+        "invalid_parameter"
+    );
 }
 
 fn next_path(link: &str) -> Option<String> {
-    let next = link.split(", ").find(|part| part.ends_with("rel=\"next\""))?;
+    let next = link
+        .split(", ")
+        .find(|part| part.ends_with("rel=\"next\""))?;
     let url = next.split('>').next()?.trim_start_matches('<');
     Some(url.trim_start_matches("http://127.0.0.1:8080").to_owned())
 }
@@ -276,11 +447,24 @@ async fn statements_are_counted() {
         product(&shop, sku, 100, 10).await;
     }
     let body = order_of(&[("A", 1), ("B", 1), ("C", 1)]);
-    let placed = shop.request(Method::POST, "/v2/orders").header("idempotency-key", "k").json(&body).send().await;
+    let placed = shop
+        .request(Method::POST, "/v2/orders")
+        .header("idempotency-key", "k")
+        .json(&body)
+        .send()
+        .await;
     assert_eq!(placed.status, 201);
-    assert!(placed.statements() <= 14, "an order of 3 lines took {}", placed.statements());
+    assert!(
+        placed.statements() <= 14,
+        "an order of 3 lines took {}",
+        placed.statements()
+    );
     let got = shop.get(placed.header("location")).await;
     assert!(got.statements() <= 2, "a GET took {}", got.statements());
     let listed = shop.get("/v2/orders").await;
-    assert!(listed.statements() <= 2, "a list took {}", listed.statements());
+    assert!(
+        listed.statements() <= 2,
+        "a list took {}",
+        listed.statements()
+    );
 }
