@@ -144,11 +144,13 @@ CREATE TABLE prices (
     min_quantity BIGINT NOT NULL,
     price_group TEXT,
     starts_at BIGINT,
-    ends_at BIGINT
+    ends_at BIGINT,
+    created_at BIGINT NOT NULL
 );
 CREATE INDEX prices_variant ON prices (variant_id);
 
--- Every price that was ever in force, for the lowest price of the last 30 days (EU Directive 98/6/EC art. 6a).
+-- The prices that were in force and are no longer rows of prices, with the span in which they were, for the lowest
+-- price of the last 30 days (EU Directive 98/6/EC art. 6a).
 CREATE TABLE price_history (
     variant_id TEXT NOT NULL,
     price_id TEXT NOT NULL,
@@ -157,9 +159,10 @@ CREATE TABLE price_history (
     min_quantity BIGINT NOT NULL,
     price_group TEXT,
     starts_at BIGINT NOT NULL,
-    ends_at BIGINT,
-    PRIMARY KEY (variant_id, price_id, starts_at)
+    ends_at BIGINT NOT NULL,
+    PRIMARY KEY (variant_id, price_id)
 );
+CREATE INDEX price_history_recent ON price_history (variant_id, ends_at);
 
 CREATE TABLE locations (
     id TEXT NOT NULL PRIMARY KEY,

@@ -2,7 +2,8 @@
 //! enums; here each variant becomes a [`Problem`]. Codes are contract and never renamed.
 
 use crate::orders::Order;
-use crate::products::inventory::stock::Shortage;
+use crate::products::inventory::{AdjustError, Shortage};
+use crate::products::store::UpdateError;
 use platform::http::{Code, Problem, codes};
 use serde_json::json;
 
@@ -21,6 +22,8 @@ product_codes! {
     CANNOT_BE_SOLD = "cannot_be_sold" 422 "The order cannot be placed as it stands." "`errors` names each line or member: `unknown_product`, `ambiguous_product`, `not_for_sale`, `no_price` (in the order's currency), `unknown_user`, `inactive_user`. Nothing was changed.";
     AMOUNT_OUT_OF_RANGE = "amount_out_of_range" 422 "A total is too large." "Every amount stays within ±(2^53 − 1) minor units, so that every JSON reader keeps it exactly.";
     INSUFFICIENT_STOCK = "insufficient_stock" 409 "There is not enough stock." "`errors` names the lines, `available` what is left of each variant. Nothing was taken; try again with less.";
+    STOCK_CHANGED = "stock_changed" 409 "The stock level is not what was expected." "`on_hand` is what is on the shelf now. Count again, or repeat the adjustment with that.";
+    VARIANT_HAS_STOCK = "variant_has_stock" 409 "A variant that has stock cannot be removed." "Adjust its stock to 0 and finish the orders that hold it first, or archive the product.";
     INVALID_TRANSITION = "invalid_transition" 409 "The object cannot move to this state from where it is." "`allowed` lists the states it can move to.";
 }
 
@@ -38,6 +41,37 @@ pub fn not_found(kind: &str, id: &str) -> Problem {
 pub fn duplicate(field: &str, value: &str) -> Problem {
     let detail = format!("another one has the {field} `{value}`");
     Problem::new(&DUPLICATE, detail.clone()).at(&format!("#/{field}"), "duplicate", detail)
+}
+
+impl From<AdjustError> for Problem {
+    fn from(error: AdjustError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            AdjustError::Unexpected { on_hand, .. } => {
+                Problem::new(&STOCK_CHANGED, detail).with("on_hand", on_hand)
+            }
+            AdjustError::NotEnough { on_hand, allocated } => {
+                Problem::new(&INSUFFICIENT_STOCK, detail)
+                    .with("on_hand", on_hand)
+                    .with("allocated", allocated)
+            }
+            AdjustError::TooMany => Problem::new(&codes::INVALID_BODY, detail),
+        }
+    }
+}
+
+impl From<UpdateError> for Problem {
+    fn from(error: UpdateError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            UpdateError::Changed => Problem::new(&codes::CONFLICT, detail),
+            UpdateError::VariantHasStock(id) => {
+                Problem::new(&VARIANT_HAS_STOCK, detail).with("variant_id", id.as_str())
+            }
+            UpdateError::Stock(error) => error.into(),
+            UpdateError::Db(error) => error.into(),
+        }
+    }
 }
 
 /// 409 `insufficient_stock`, with what is left of each variant and the lines that ask for more.

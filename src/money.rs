@@ -215,6 +215,32 @@ impl Money {
     }
 }
 
+/// An amount that a caller sends: 0 to [`AMOUNT_MAX`] minor units. Its schema names the error for a
+/// fraction or a string, `money_must_be_integer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct MinorUnits(pub i64);
+
+impl JsonSchema for MinorUnits {
+    fn schema_name() -> Cow<'static, str> {
+        "MinorUnits".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // The bounds stand outside of `allOf`, so that breaking them keeps its usual code.
+        json_schema!({
+            "allOf": [{ "type": "integer", "x-code": "money_must_be_integer" }],
+            "minimum": 0,
+            "maximum": AMOUNT_MAX,
+            "description": "Integer of minor units (cents for USD)."
+        })
+    }
+}
+
 /// What becomes of exactly half a minor unit; everything else goes to the nearest.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, JsonSchema,

@@ -5,9 +5,10 @@
 use crate::app::App;
 use crate::oauth::Scope;
 use crate::oauth::guard::guarded;
+use crate::products::{self, inventory};
 use crate::{oauth, orders, users};
 use axum::Router;
-use platform::http::{Access, Endpoint, Problem, codes, get, post};
+use platform::http::{Access, Endpoint, Problem, codes, delete, get, patch, post, put};
 
 fn needs(scope: Scope) -> Access {
     Access::Scope(scope.name())
@@ -21,6 +22,17 @@ pub fn endpoints() -> Vec<Endpoint<App>> {
         post("/oauth/token", Access::Public, oauth::api::token, oauth::api::token_operation()),
         // Users
         get("/v2/users", needs(Scope::UsersRead), users::api::list, users::api::list_operation()),
+        // Products
+        get("/v2/products", needs(Scope::ProductsRead), products::api::list, products::api::list_operation()),
+        post("/v2/products", needs(Scope::ProductsWrite), products::api::create, products::api::create_operation()),
+        get("/v2/products/{id}", needs(Scope::ProductsRead), products::api::get, products::api::get_operation()),
+        put("/v2/products/{id}", needs(Scope::ProductsWrite), products::api::update, products::api::update_operation()),
+        patch("/v2/products/{id}", needs(Scope::ProductsWrite), products::api::update, products::api::patch_operation()),
+        delete("/v2/products/{id}", needs(Scope::ProductsWrite), products::api::delete, products::api::delete_operation()),
+        get("/v2/inventory", needs(Scope::InventoryRead), inventory::api::list, inventory::api::list_operation()),
+        post("/v2/inventory/adjustments", needs(Scope::InventoryWrite), inventory::api::adjust, inventory::api::adjust_operation()),
+        get("/v2/inventory/movements", needs(Scope::InventoryRead), inventory::api::movements, inventory::api::movements_operation()),
+        get("/v2/locations", needs(Scope::InventoryRead), inventory::api::locations, inventory::api::locations_operation()),
         // Orders
         get("/v2/orders", needs(Scope::OrdersRead), orders::api::list, orders::api::list_operation()),
         post("/v2/orders", needs(Scope::OrdersWrite), orders::api::create, orders::api::create_operation()),

@@ -3,6 +3,9 @@
 //! A product is sold as variants: a product without options has exactly one. What a variant costs is
 //! decided by [`pricing`], what is left of it by [`inventory`].
 
+pub mod api;
+pub mod draft;
+pub mod input;
 pub mod inventory;
 pub mod pricing;
 pub mod product;

@@ -2,6 +2,8 @@
 //! so a sale starts and ends at the microsecond its window says.
 
 use crate::money::Currency;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// One price row of a variant. Amounts are minor units of `currency`; instants are microseconds UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub struct Price {
 }
 
 /// The answer of [`resolve`]: what one unit costs, and what it is compared with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Resolved {
     /// Price of one unit in minor units.
     pub amount: i64,
@@ -104,6 +106,40 @@ pub fn next_boundary(prices: &[Price], at_micros: i64) -> Option<i64> {
         .flat_map(|price| [price.starts_at_micros, price.ends_at_micros])
         .flatten()
         .filter(|boundary| *boundary > at_micros)
+        .min()
+}
+
+/// A time during which a price for everyone and for one unit was (or will be) in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub currency: Currency,
+    /// Minor units of `currency`.
+    pub amount: i64,
+    /// Its first instant, in microseconds.
+    pub from_micros: i64,
+    /// The first instant after it; `None` while no end is known.
+    pub until_micros: Option<i64>,
+}
+
+const DAYS_30_MICROS: i64 = 30 * 24 * 60 * 60 * 1_000_000;
+
+/// The lowest amount that was asked for within 30 days, as the EU wants it beside a price reduction
+/// (Directive 98/6/EC art. 6a): the 30 days before the reduction began at `reduced_since_micros`, or
+/// those up to and including `at_micros` when nothing is reduced. `None` when nothing was asked for.
+pub fn lowest_of_30_days(
+    spans: impl IntoIterator<Item = Span>,
+    currency: Currency,
+    reduced_since_micros: Option<i64>,
+    at_micros: i64,
+) -> Option<i64> {
+    // The instant at which a reduction begins is not before it; the present one belongs to the days.
+    let end = reduced_since_micros.unwrap_or(at_micros.saturating_add(1));
+    let start = end.saturating_sub(DAYS_30_MICROS);
+    spans
+        .into_iter()
+        .filter(|span| span.currency == currency && span.from_micros < end)
+        .filter(|span| span.until_micros.is_none_or(|until| until > start))
+        .map(|span| span.amount)
         .min()
 }
 
@@ -239,6 +275,35 @@ mod tests {
 
     fn any_group() -> impl Strategy<Value = Option<&'static str>> {
         prop_oneof![Just(None), Just(Some("trade")), Just(Some("nobody"))]
+    }
+
+    #[test]
+    fn the_lowest_of_30_days_is_that_before_the_reduction() {
+        const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+        let span = |amount, from: i64, until: Option<i64>| Span {
+            currency: currency("EUR"),
+            amount,
+            from_micros: from * DAY,
+            until_micros: until.map(|day| day * DAY),
+        };
+        let spans = [
+            span(900, 0, Some(5)),
+            span(1500, 5, Some(20)),
+            span(2000, 20, None),
+            span(1200, 40, Some(50)),
+        ];
+        let lowest = |since: Option<i64>, at: i64| {
+            lowest_of_30_days(spans, currency("EUR"), since.map(|day| day * DAY), at * DAY)
+        };
+        assert_eq!(lowest(Some(40), 45), Some(1500)); // the sale from day 40, days 10 to 40
+        assert_eq!(lowest(None, 60), Some(1200));
+        assert_eq!(lowest(None, 34), Some(900)); // day 4 is the first of 30
+        assert_eq!(lowest(None, 36), Some(1500));
+        assert_eq!(lowest(Some(0), 3), None); // nothing was asked for before
+        assert_eq!(
+            lowest_of_30_days(spans, currency("USD"), None, 60 * DAY),
+            None
+        );
     }
 
     proptest! {

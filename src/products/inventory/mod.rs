@@ -4,7 +4,8 @@
 //! same transaction, so the counters are checked sums of the movements. Check and change are one
 //! statement: nothing can be oversold between two of them.
 
+pub mod api;
 pub mod stock;
 pub mod store;
 
-pub use stock::{LOCATION_DEFAULT, Shortage};
+pub use stock::{AdjustError, LOCATION_DEFAULT, Shortage};

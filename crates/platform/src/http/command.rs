@@ -136,7 +136,8 @@ impl MergePatch {
 async fn read(request: Request) -> Result<(Once, Value), Problem> {
     let (parts, body) = request.into_parts();
     let bytes = read_body(&parts.headers, body).await?;
-    let value = if bytes.is_empty() && !parts.headers.contains_key(header::CONTENT_TYPE) {
+    let untyped = !parts.headers.contains_key(header::CONTENT_TYPE);
+    let value = if bytes.is_empty() && (untyped || parts.method == Method::DELETE) {
         Value::Object(Map::new()) // a command that needs nothing, such as POST …/cancel
     } else {
         require_json(&parts.method, &parts.headers)?;

@@ -1,7 +1,13 @@
-//! All SQL of the catalog.
+//! All SQL of the catalog: what orders need here, reading in `read`, writing in `write`.
+
+mod read;
+mod write;
+
+pub use read::{count, find, list, list_select};
+pub use write::{NewRow, UpdateError, delete, find_duplicate, find_version, insert_many, update};
 
 use super::pricing::Price;
-use super::product::{ProductId, ProductStatus, Sellable, VariantId, VariantRef};
+use super::product::{ProductStatus, Sellable, VariantRef};
 use crate::money::Currency;
 use platform::db::{DbError, Param, Row, Tx, placeholders};
 
@@ -52,7 +58,8 @@ async fn sellable_by(
             found.push(sellable_row(row)?);
         }
         if let (Some(last), Some(_)) = (found.last_mut(), row.get::<Option<&str>>(9)?) {
-            last.prices.push(price(row, 9)?);
+            last.prices
+                .push(price(row, [9, 10, 11, 12, 13, 14, 15, 16])?);
         }
         Ok(())
     })
@@ -78,21 +85,35 @@ fn sellable_row(row: &Row<'_>) -> Result<Sellable, DbError> {
     })
 }
 
-/// A price row whose eight columns begin at `first`.
-fn price(row: &Row<'_>, first: usize) -> Result<Price, DbError> {
-    let code: &str = row.get(first + 1)?;
-    let currency = Currency::parse(code).map_err(|error| DbError::Column {
-        index: first + 1,
-        reason: format!("{code}: {error}"),
-    })?;
+/// A price row from the columns of its id, currency, amount, compare-at amount, least quantity, group,
+/// start and end.
+fn price(row: &Row<'_>, columns: [usize; 8]) -> Result<Price, DbError> {
+    let [
+        id,
+        code,
+        amount,
+        compare_at,
+        min_quantity,
+        group,
+        starts_at,
+        ends_at,
+    ] = columns;
     Ok(Price {
-        id: row.get(first)?,
-        currency,
-        amount: row.get(first + 2)?,
-        compare_at_amount: row.get(first + 3)?,
-        min_quantity: row.get(first + 4)?,
-        group: row.get(first + 5)?,
-        starts_at_micros: row.get(first + 6)?,
-        ends_at_micros: row.get(first + 7)?,
+        id: row.get(id)?,
+        currency: currency(row, code)?,
+        amount: row.get(amount)?,
+        compare_at_amount: row.get(compare_at)?,
+        min_quantity: row.get(min_quantity)?,
+        group: row.get(group)?,
+        starts_at_micros: row.get(starts_at)?,
+        ends_at_micros: row.get(ends_at)?,
+    })
+}
+
+fn currency(row: &Row<'_>, index: usize) -> Result<Currency, DbError> {
+    let code: &str = row.get(index)?;
+    Currency::parse(code).map_err(|error| DbError::Column {
+        index,
+        reason: format!("{code}: {error}"),
     })
 }

@@ -1,0 +1,508 @@
+//! Handlers and wire types of `/v2/products`.
+
+use super::draft::Draft;
+use super::input::{NewProduct, ProductInput};
+use super::product::*;
+use super::store::{self, NewRow};
+use crate::app::App;
+use crate::error::{
+    DUPLICATE, INSUFFICIENT_STOCK, Result, VARIANT_HAS_STOCK, duplicate, not_found,
+};
+use crate::money::Currency;
+use crate::oauth::Caller;
+use axum::extract::{OriginalUri, Path, State};
+use platform::clock::Timestamp;
+use platform::db::{DbError, Tx};
+use platform::http::{
+    Command, FieldError, MergePatch, Once, Operation, Page, PageQuery, Problem, Query, Reply,
+    codes, field_errors_to_problem,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// Faults reported for one request.
+const ERRORS_MAX: usize = 50;
+
+/// For whom and when prices are shown.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct PriceQuery {
+    /// Show prices in this currency; nothing is converted. Left away: the currency of the product's
+    /// oldest price.
+    pub currency: Option<Currency>,
+    /// Show the prices of this group of buyers.
+    #[schemars(length(min = 1, max = 120))]
+    pub group: Option<String>,
+    /// Show the price of one unit when so many are bought.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub quantity: Option<i64>,
+    /// Show the prices of this instant, such as that of a coming sale, by the present price rows.
+    pub at: Option<Timestamp>,
+    /// `inventory` adds the stock of each location.
+    #[schemars(extend("uniqueItems" = true))]
+    pub expand: Option<Vec<Expand>>,
+}
+
+/// What can be added to a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Expand {
+    Inventory,
+}
+
+impl PriceQuery {
+    fn asked(&self, now: Timestamp) -> Asked {
+        Asked {
+            currency: self.currency,
+            group: self.group.clone(),
+            quantity: self.quantity.unwrap_or(1),
+            at: self.at.unwrap_or(now),
+            by_location: self
+                .expand
+                .as_ref()
+                .is_some_and(|expand| expand.contains(&Expand::Inventory)),
+        }
+    }
+}
+
+/// The orders of the list; each ends in the id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Sort {
+    #[default]
+    #[serde(rename = "created_at")]
+    Created,
+    #[serde(rename = "-created_at")]
+    CreatedDown,
+    #[serde(rename = "title")]
+    Title,
+    #[serde(rename = "-title")]
+    TitleDown,
+    #[serde(rename = "updated_at")]
+    Updated,
+    #[serde(rename = "-updated_at")]
+    UpdatedDown,
+}
+
+impl Sort {
+    /// The column it sorts by.
+    pub fn column(self) -> &'static str {
+        match self {
+            Sort::Created | Sort::CreatedDown => "created_at",
+            Sort::Title | Sort::TitleDown => "title",
+            Sort::Updated | Sort::UpdatedDown => "updated_at",
+        }
+    }
+
+    /// Whether the largest comes first.
+    pub fn is_descending(self) -> bool {
+        matches!(
+            self,
+            Sort::CreatedDown | Sort::TitleDown | Sort::UpdatedDown
+        )
+    }
+
+    fn key(self, product: &Product) -> Vec<String> {
+        let first = match self {
+            Sort::Created | Sort::CreatedDown => product.created_at.micros().to_string(),
+            Sort::Title | Sort::TitleDown => product.title.clone(),
+            Sort::Updated | Sort::UpdatedDown => product.updated_at.micros().to_string(),
+        };
+        vec![first, product.id.to_string()]
+    }
+}
+
+/// The parameters of the list.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ListProducts {
+    #[serde(flatten)]
+    pub page: PageQuery,
+    #[serde(flatten)]
+    pub priced: PriceQuery,
+    /// Only those in this status.
+    pub status: Option<ProductStatus>,
+    /// Only those of this type.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 120))]
+    pub kind: Option<String>,
+    /// Only those of this vendor.
+    #[schemars(length(min = 1, max = 120))]
+    pub vendor: Option<String>,
+    /// Only those in this category.
+    #[schemars(length(min = 1, max = 64))]
+    pub category: Option<String>,
+    /// Only those with this tag.
+    #[schemars(length(min = 1, max = 64))]
+    pub tag: Option<String>,
+    /// Only the one that has a variant with this SKU.
+    #[schemars(length(min = 1, max = 100))]
+    pub sku: Option<String>,
+    /// Only the one with this external id.
+    #[schemars(length(min = 1, max = 255))]
+    pub external_id: Option<String>,
+    /// Only those whose lowest price for everyone is at least this many minor units of `currency`.
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    pub min_price: Option<i64>,
+    /// Only those whose lowest price for everyone is at most this many minor units of `currency`.
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    pub max_price: Option<i64>,
+    /// Only those of which at least one variant can (or none can) be ordered now.
+    pub in_stock: Option<bool>,
+    /// Only those with one of these ids, separated by commas.
+    #[schemars(length(max = 250))]
+    pub ids: Option<Vec<String>>,
+    /// Only those created after this instant.
+    pub created_after: Option<Timestamp>,
+    /// Only those created before this instant.
+    pub created_before: Option<Timestamp>,
+    /// Only those changed after this instant.
+    pub updated_after: Option<Timestamp>,
+    /// The order; `created_at` when it is left away.
+    pub sort: Option<Sort>,
+}
+
+/// What `GET /v2/products` promises.
+pub fn list_operation() -> Operation {
+    Operation::new("listProducts", "Products", "Retrieves a list of products.")
+        .query::<ListProducts>()
+        .returns::<Vec<Product>>(
+            200,
+            "The products, oldest first unless `sort` says otherwise.",
+        )
+}
+
+/// `GET /v2/products`.
+pub async fn list(
+    State(app): State<App>,
+    OriginalUri(uri): OriginalUri,
+    Query(query): Query<ListProducts>,
+) -> Result<Reply> {
+    if query.min_price.or(query.max_price).is_some() && query.priced.currency.is_none() {
+        let detail = "min_price and max_price need a currency";
+        return Err(Problem::new(&codes::INVALID_PARAMETER, detail)
+            .parameter("currency", "required", detail));
+    }
+    let page = Page::new(&query.page, &uri, &app.cursors)?;
+    let asked = query.priced.asked(app.clock.now());
+    let mut tx = app.db.read().await?;
+    let products = store::list(&mut tx, &query, &page, &asked).await?;
+    let total = match page.include_total {
+        true => Some(store::count(&mut tx, &query, asked.at.micros()).await?),
+        false => None,
+    };
+    let sort = query.sort.unwrap_or_default();
+    Ok(page.reply(
+        products,
+        total,
+        &app.config.public_url,
+        &app.cursors,
+        |product| sort.key(product),
+    ))
+}
+
+/// What `POST /v2/products` promises.
+pub fn create_operation() -> Operation {
+    Operation::new("createProduct", "Products", "Creates a new product.")
+        .describe(
+            "A product with one variant is written in the short form: `sku`, `price` (an integer with `currency` beside \
+             it, or an object) and `inventory_quantity`. Others have `options` and `variants`. Stock is counted for \
+             variants that are given a quantity, unless `track_inventory` says otherwise.",
+        )
+        .body::<NewProduct>()
+        .body_example(json!({ "title": "Blue mug", "sku": "MUG-BLUE", "price": 1999, "currency": "USD",
+            "inventory_quantity": 12, "categories": ["kitchen"], "attributes": { "color": "blue" } }))
+        .returns::<Product>(201, "The new product.")
+        .errors(&[&DUPLICATE])
+}
+
+/// `POST /v2/products`.
+pub async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    command: Command<NewProduct>,
+) -> Result<Reply> {
+    let Command {
+        body: NewProduct(input),
+        once,
+    } = command;
+    let mut draft = Draft::empty();
+    refuse(draft.change(input))?;
+    let now = app.clock.now();
+    app.write_once(once, async move |tx| {
+        let row = [NewRow {
+            id: ProductId::new(),
+            draft,
+        }];
+        let [NewRow { id, draft }] = &row;
+        refuse_duplicates(tx, id, draft).await?;
+        store::insert_many(tx, &row, &caller.client_id, now)
+            .await
+            .map_err(raced)?;
+        let product = present(tx, id.as_str(), &Asked::plain(now)).await?;
+        Ok(Reply::created(
+            &format!("/v2/products/{id}"),
+            product.version,
+            &product,
+        ))
+    })
+    .await
+}
+
+/// What `GET /v2/products/{id}` promises.
+pub fn get_operation() -> Operation {
+    Operation::new(
+        "getProduct",
+        "Products",
+        "Retrieves a specific product by ID.",
+    )
+    .query::<PriceQuery>()
+    .returns::<Product>(200, "The product.")
+}
+
+/// `GET /v2/products/{id}`.
+pub async fn get(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(query): Query<PriceQuery>,
+) -> Result<Reply> {
+    let mut tx = app.db.read().await?;
+    let product = present(&mut tx, &id, &query.asked(app.clock.now())).await?;
+    Ok(Reply::entity(product.version, &product))
+}
+
+/// What `PUT /v2/products/{id}` promises.
+pub fn update_operation() -> Operation {
+    changes(Operation::new(
+        "updateProduct",
+        "Products",
+        "Updates an existing product.",
+    ))
+}
+
+/// What `PATCH /v2/products/{id}` promises.
+pub fn patch_operation() -> Operation {
+    changes(Operation::new(
+        "patchProduct",
+        "Products",
+        "Changes some fields of a product.",
+    ))
+}
+
+fn changes(operation: Operation) -> Operation {
+    operation
+        .describe(
+            "The fields that are sent are changed, `null` clears, arrays are replaced; keys of `attributes` and \
+             `metadata` that are not sent stay. A product as it was read can be sent back: read-only fields are \
+             accepted unchanged, and a request that changes nothing makes no new version.",
+        )
+        .body::<ProductInput>()
+        .body_example(json!({ "title": "Blue mug, large", "price": { "amount": 2499, "currency": "USD" } }))
+        .returns::<Product>(200, "The product after the change.")
+        .errors(&[&DUPLICATE, &VARIANT_HAS_STOCK, &INSUFFICIENT_STOCK])
+}
+
+/// `PUT` and `PATCH /v2/products/{id}`.
+pub async fn update(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    caller: Caller,
+    patch: MergePatch,
+) -> Result<Reply> {
+    let MergePatch { mut fields, once } = patch;
+    let if_match = once.if_match();
+    let now = app.clock.now();
+    app.write_once(once, async move |tx| {
+        let asked = Asked {
+            currency: currency_of(&fields),
+            ..Asked::plain(now)
+        };
+        let current = present(tx, &id, &asked).await?;
+        Once::check_version(if_match, current.version)?;
+        let shown =
+            serde_json::to_value(&current).map_err(|error| DbError::Failed(error.into()))?;
+        let mut errors = leave_unchanged_out(&mut fields, &shown);
+        let input: ProductInput = MergePatch::read_against(&fields, &shown)?;
+        let before = Draft::of(&current)?;
+        let mut after = before.clone();
+        errors.extend(after.change(input));
+        refuse(errors)?;
+        if after != before {
+            refuse_duplicates(tx, &current.id, &after).await?;
+            let target = (&current.id, current.version);
+            let change = (&before, &after);
+            store::update(tx, target, change, &caller.client_id, now)
+                .await
+                .map_err(raced)?;
+        }
+        let product = present(tx, &id, &Asked::plain(now)).await?;
+        Ok(Reply::entity(product.version, &product))
+    })
+    .await
+}
+
+/// What `DELETE /v2/products/{id}` promises.
+pub fn delete_operation() -> Operation {
+    Operation::new("deleteProduct", "Products", "Deletes a product.")
+        .describe(
+            "From then on it is not found, and its slug, external id and SKUs are free again. Orders keep their copy, the \
+             ledger its rows. To retire a product without deleting it, set `status` to `archived`.",
+        )
+        .returns_nothing(204, "It is deleted.")
+}
+
+/// `DELETE /v2/products/{id}`.
+pub async fn delete(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    caller: Caller,
+    command: MergePatch,
+) -> Result<Reply> {
+    let once = command.once;
+    let if_match = once.if_match();
+    let now = app.clock.now();
+    app.write_once(once, async move |tx| {
+        let found = store::find_version(tx, &id).await?;
+        let (Some(version), Some(id)) = (found, ProductId::parse(&id)) else {
+            return Err(not_found("product", &id));
+        };
+        Once::check_version(if_match, version)?;
+        store::delete(tx, (&id, version), &caller.client_id, now).await?;
+        Ok(Reply::no_content())
+    })
+    .await
+}
+
+async fn present(tx: &mut Tx, id: &str, asked: &Asked) -> Result<Product> {
+    store::find(tx, id, asked)
+        .await?
+        .ok_or_else(|| not_found("product", id))
+}
+
+fn refuse(mut errors: Vec<FieldError>) -> Result<()> {
+    if errors.is_empty() {
+        return Ok(());
+    }
+    errors.truncate(ERRORS_MAX);
+    Err(field_errors_to_problem(errors))
+}
+
+async fn refuse_duplicates(tx: &mut Tx, own: &ProductId, draft: &Draft) -> Result<()> {
+    match store::find_duplicate(tx, own, draft).await? {
+        Some((field, value)) => Err(duplicate(&field, &value)),
+        None => Ok(()),
+    }
+}
+
+/// Another request committed the same value after [`refuse_duplicates`] had looked.
+fn raced(error: impl Into<store::UpdateError>) -> Problem {
+    let error = error.into();
+    if let store::UpdateError::Db(cause) = &error {
+        let fields = [
+            ("products_slug", "slug"),
+            ("products_external_id", "external_id"),
+            ("variants_sku", "sku"),
+        ];
+        if let Some((_, field)) = fields.iter().find(|(index, _)| cause.is_unique(index)) {
+            let detail = format!("another one has just been given this {field}");
+            return Problem::new(&DUPLICATE, detail.clone()).at(
+                &format!("#/{field}"),
+                "duplicate",
+                detail,
+            );
+        }
+    }
+    error.into()
+}
+
+/// The currency in which a product that is sent back was read.
+fn currency_of(fields: &Map<String, Value>) -> Option<Currency> {
+    Currency::parse(fields.get("price")?.get("currency")?.as_str()?).ok()
+}
+
+/// What a variant shows and cannot be sent.
+const VARIANT_READ_ONLY: [&str; 3] = ["price", "lowest_price_30d", "inventory"];
+
+/// Leaves out of `fields` what only comes along because the product was sent back as it was read: the
+/// resolved prices, the short form's `sku`, variants that are as they were. What was changed although
+/// it is read-only is returned.
+fn leave_unchanged_out(fields: &mut Map<String, Value>, current: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if fields.get("sku") == current.get("sku") {
+        fields.remove("sku");
+    }
+    match fields.get_mut("price") {
+        Some(price) if is_present_price(price, current) => {
+            fields.remove("price");
+        }
+        // Resolved, and then its amount was changed: that is a new everyday price.
+        Some(Value::Object(price)) if price.contains_key("price_id") => {
+            for name in ["list_amount", "on_sale", "price_id"] {
+                price.remove(name);
+            }
+        }
+        Some(Value::Null) if current["price"].is_null() => {
+            fields.remove("price");
+        }
+        _ => {}
+    }
+    let Some(Value::Array(variants)) = fields.get_mut("variants") else {
+        return errors;
+    };
+    let empty = Vec::new();
+    let present = current["variants"].as_array().unwrap_or(&empty);
+    for (index, variant) in variants.iter_mut().enumerate() {
+        let known = present.iter().find(|known| known["id"] == variant["id"]);
+        if let (Some(known), Value::Object(variant)) = (known, variant) {
+            for name in VARIANT_READ_ONLY {
+                match variant.remove(name) {
+                    Some(sent)
+                        if sent != known[name]
+                            && !(name == "price" && is_present_price(&sent, current)) =>
+                    {
+                        errors.push(read_only(index, name));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    let without_read_only = |variant: &Value| {
+        let mut variant = variant.clone();
+        if let Value::Object(members) = &mut variant {
+            members.retain(|name, _| !VARIANT_READ_ONLY.contains(&name.as_str()));
+        }
+        variant
+    };
+    if errors.is_empty()
+        && variants.iter().eq(present
+            .iter()
+            .map(without_read_only)
+            .collect::<Vec<_>>()
+            .iter())
+    {
+        fields.remove("variants");
+    }
+    errors
+}
+
+/// Whether `price` is what some present price row gives: a sale may have begun since it was read, and
+/// it may have been read for a group.
+fn is_present_price(price: &Value, current: &Value) -> bool {
+    let rows = current["variants"].as_array().into_iter().flatten();
+    rows.flat_map(|variant| variant["prices"].as_array().into_iter().flatten())
+        .any(|row| {
+            !row["id"].is_null()
+                && row["id"] == price["price_id"]
+                && row["amount"] == price["amount"]
+                && row["currency"] == price["currency"]
+        })
+}
+
+fn read_only(index: usize, name: &str) -> FieldError {
+    FieldError {
+        place: platform::http::Place::Pointer(format!("#/variants/{index}/{name}")),
+        code: "read_only",
+        detail: format!("`{name}` cannot be changed here"),
+    }
+}
