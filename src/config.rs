@@ -1,7 +1,7 @@
 //! Settings. Flags win over the environment, the environment over `tradepost.toml`, the file over the
 //! defaults. The defaults are `config.default.toml`, which is also the manual.
 
-use platform::secrets::Secret;
+use platform::secrets::{MasterKey, Secret};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -88,6 +88,9 @@ settings! {
     data_dir: PathBuf, "FOLDER";
     /// `postgres://…` for PostgreSQL; not set for the embedded SQLite.
     database_url: Option<String>, "URL", scheme(&["postgres", "postgresql"]);
+    /// 64 hexadecimal digits that encrypt the signing keys; all nodes on one database need the same.
+    /// Not set for the file `master.key` in the data directory, made when it is missing.
+    master_key: Option<Secret<String>>, "DIGITS", master_key;
     /// Fill an empty database with sample data and print a client that may use it.
     demo: bool, "BOOL";
     /// Requests per second for each client, with a burst of twice that; 0 is no limit.
@@ -153,6 +156,15 @@ impl Value for Option<String> {
     fn shown(&self) -> Option<String> {
         self.as_deref()
             .map(|url| toml::Value::String(without_password(url)).to_string())
+    }
+}
+
+impl Value for Option<Secret<String>> {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Option::<String>::parse(text)?.map(Secret::new))
+    }
+    fn shown(&self) -> Option<String> {
+        self.as_ref().map(|_| "\"(hidden)\"".to_owned())
     }
 }
 
@@ -257,6 +269,15 @@ fn scheme(known: &'static [&'static str]) -> impl Fn(&Option<String>) -> Result<
             Err(format!("expected {}://…", known.join(":// or "))) // the value may hold a password
         }
         _ => Ok(()),
+    }
+}
+
+fn master_key(digits: &Option<Secret<String>>) -> Result<(), String> {
+    match digits {
+        Some(digits) => MasterKey::parse(digits.expose())
+            .map(drop)
+            .map_err(|error| error.to_string()),
+        None => Ok(()),
     }
 }
 

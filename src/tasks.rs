@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use crate::config::Role;
-use crate::orders;
+use crate::{oauth, orders};
 use platform::http::forget_expired_keys;
 use std::pin::Pin;
 use std::time::Duration;
@@ -27,6 +27,9 @@ pub fn spawn(app: &App, stopped: watch::Receiver<bool>) -> JoinSet<()> {
         stopped,
         running: JoinSet::new(),
     };
+    tasks.add("tokens and keys", |app, stopped, _| {
+        oauth::jobs::run(app, stopped)
+    });
     if app.config.role != Role::Api {
         tasks.add("order expiry", |app, stopped, _| {
             orders::jobs::run(app, stopped)

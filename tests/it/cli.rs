@@ -1,6 +1,6 @@
 //! The command line: exit codes 0 done, 1 failed, 2 usage.
 
-use crate::program::{Place, told};
+use crate::program::{Place, eventually, told};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -66,6 +66,9 @@ async fn wrong_use_ends_with_2_and_says_everything_at_once() {
             "10.0.0.5/8",
         ],
         &["clients", "create", "--name", " "],
+        &["clients", "rotate", "cli_x", "--overlap-hours", "169"],
+        &["clients", "revoke", "user_1"],
+        &["check-config", "--master-key", "1234"],
     ] {
         let output = place.run(wrong);
         assert_eq!(
@@ -118,6 +121,63 @@ async fn a_client_is_made_while_a_server_runs() {
     assert!(
         told.contains("client_secret  cs_") && told.contains("not shown again"),
         "{told}"
+    );
+}
+
+#[tokio::test]
+async fn secrets_are_exchanged_and_clients_revoked_under_a_running_server() {
+    let place = Place::new().await;
+    let (id, old) = place.credentials();
+    let server = place.serve(&["--log-requests=false"]);
+    let token = server.token(&(id.clone(), old.clone()));
+    let rotated = |hours: &str| {
+        let printed =
+            place.run_well(&["clients", "rotate", &id, "--overlap-hours", hours, "--json"]);
+        let client: Value = serde_json::from_str(&printed).expect("JSON");
+        client["client_secret"].as_str().expect("text").to_owned()
+    };
+    let newer = rotated("1");
+    eventually("the new secret works", || {
+        server.ask_token(&(id.clone(), newer.clone())).status == 200
+    });
+    server.token(&(id.clone(), old.clone()));
+    let newest = rotated("0");
+    eventually("the newest secret works", || {
+        server.ask_token(&(id.clone(), newest.clone())).status == 200
+    });
+    for ended in [&old, &newer] {
+        assert_eq!(server.ask_token(&(id.clone(), ended.clone())).status, 401);
+    }
+
+    let listed: Value =
+        serde_json::from_str(&place.run_well(&["clients", "list", "--json"])).expect("JSON");
+    assert_eq!(listed[0]["client_id"], json!(id));
+    assert_eq!(listed[0]["disabled_at"], json!(null));
+    let shown = place.run_well(&["clients", "list"]);
+    assert!(
+        shown.contains("(active)") && shown.contains(&newest[newest.len() - 4..]),
+        "{shown}"
+    );
+    assert!(!shown.contains(&newest));
+
+    place.run_well(&["clients", "revoke", &id]);
+    let bearer = format!("Bearer {token}");
+    let users = || {
+        let answer = server
+            .connect()
+            .send("GET", "/v2/users", &[("Authorization", &bearer)], None);
+        answer.expect("an answer").status
+    };
+    eventually("its token is refused", || users() == 401);
+    eventually("it gets no token", || {
+        server.ask_token(&(id.clone(), newest.clone())).status == 401
+    });
+    let unknown = place.run(&["clients", "revoke", "cli_nobody"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(
+        told(&unknown).contains("there is no client cli_nobody"),
+        "{}",
+        told(&unknown)
     );
 }
 

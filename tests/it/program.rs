@@ -115,6 +115,15 @@ impl Place {
     }
 }
 
+/// Waits until `holds`, which what another process did makes true within seconds.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// What a finished program said, for a failing test.
 pub fn told(output: &Output) -> String {
     format!(
@@ -141,16 +150,20 @@ impl Server {
     }
 
     /// A token for `credentials`.
-    pub fn token(&self, (id, secret): &(String, String)) -> String {
+    pub fn token(&self, credentials: &(String, String)) -> String {
+        let answer = self.ask_token(credentials);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let token = answer.json()["access_token"].as_str().map(str::to_owned);
+        token.expect("a token")
+    }
+
+    pub fn ask_token(&self, (id, secret): &(String, String)) -> Answer {
         let body =
             json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret });
         let answer = self
             .connect()
             .send("POST", "/oauth/token", &[], Some(&body));
-        let answer = answer.expect("an answer");
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        let token = answer.json()["access_token"].as_str().map(str::to_owned);
-        token.expect("a token")
+        answer.expect("an answer")
     }
 
     /// Asks it to end, as a process manager does.
