@@ -40,6 +40,11 @@ impl TestApp {
 
     /// With settings of its own.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> TestApp {
+        // What the server logs belongs to the test that failed.
+        let _ = tracing_subscriber::fmt()
+            .with_test_writer()
+            .with_max_level(tracing::Level::WARN)
+            .try_init();
         let dir = tempfile::tempdir().expect("a temporary folder");
         let database_url = match std::env::var("TEST_DATABASE_URL") {
             Ok(url) => Some(

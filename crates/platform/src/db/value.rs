@@ -163,7 +163,37 @@ macro_rules! from_column {
         }
     };
 }
-from_column!(i64, |v: ValueRef<'a>| v.as_i64());
+
+impl<'a> FromColumn<'a> for i64 {
+    fn from_column(row: &'a Row<'_>, index: usize) -> Result<Self, DbError> {
+        match row {
+            Row::Sqlite(row) => {
+                let value = row.get_ref(index).map_err(|e| DbError::column(index, e))?;
+                value.as_i64().map_err(|e| DbError::column(index, e))
+            }
+            Row::Postgres(row) => {
+                let value: AnyInt = row.try_get(index).map_err(|e| DbError::column(index, e))?;
+                Ok(value.0)
+            }
+        }
+    }
+}
+
+/// A PostgreSQL integer of any width: a literal such as the one of `SELECT 1` is an INT4.
+struct AnyInt(i64);
+
+impl<'a> FromSql<'a> for AnyInt {
+    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(AnyInt(match *ty {
+            Type::INT4 => i32::from_sql(ty, raw)?.into(),
+            _ => i64::from_sql(ty, raw)?,
+        }))
+    }
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::INT4 || *ty == Type::INT8
+    }
+}
+
 from_column!(bool, |v: ValueRef<'a>| v.as_i64().map(|n| n != 0));
 from_column!(&'a str, |v: ValueRef<'a>| v.as_str());
 from_column!(String, |v: ValueRef<'a>| v.as_str().map(str::to_owned));
