@@ -17,6 +17,7 @@ CREATE TABLE oauth_clients (
     version BIGINT NOT NULL
 );
 CREATE INDEX oauth_clients_order ON oauth_clients (created_at, id);
+CREATE INDEX oauth_clients_revoked ON oauth_clients (tokens_not_before) WHERE tokens_not_before > 0;
 
 CREATE TABLE oauth_client_secrets (
     id TEXT NOT NULL PRIMARY KEY,
@@ -43,7 +44,7 @@ CREATE TABLE oauth_revoked_tokens (
     revoked_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );
-CREATE INDEX oauth_revoked_tokens_recent ON oauth_revoked_tokens (revoked_at);
+CREATE INDEX oauth_revoked_tokens_recent ON oauth_revoked_tokens (revoked_at, jti);
 
 -- ---- users --------------------------------------------------------------------------------------
 CREATE TABLE users (

@@ -76,7 +76,7 @@ impl JsonSchema for Country {
 //
 // The schema, not serde, refuses unknown fields: serde cannot once this is flattened into another type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("additionalProperties" = false))]
+#[schemars(inline, extend("additionalProperties" = false))]
 pub struct Address {
     /// Who receives it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,7 @@
 //! What every handler holds.
 
 use crate::config::Config;
+use crate::docs::api::Reference;
 use crate::oauth::OAuth;
 use platform::clock::Clock;
 use platform::db::{Db, Tx};
@@ -20,6 +21,8 @@ pub struct Parts {
     pub clock: Clock,
     pub config: Config,
     pub oauth: OAuth,
+    /// The API reference for programs and for people.
+    pub reference: Reference,
     /// Authenticates list cursors.
     pub cursors: CursorKey,
     /// Wakes followers and workers after a commit.
@@ -85,7 +88,10 @@ impl App {
         let db = open_database(&config).await?;
         db.migrate(crate::migrations::MIGRATIONS, clock.now().micros())
             .await?;
-        let master = MasterKey::load_or_create(&config.data_dir.join("master.key"))?;
+        let master = match &config.master_key {
+            Some(digits) => MasterKey::parse(digits.expose())?,
+            None => MasterKey::load_or_create(&config.data_dir.join("master.key"))?,
+        };
         let cursors = CursorKey::new(&master.derive("list cursors"));
         let oauth = OAuth::open(&db, master, &config, clock.now()).await?;
         Ok(App::new(Parts {
@@ -93,6 +99,7 @@ impl App {
             clock,
             config,
             oauth,
+            reference: Reference::default(),
             cursors,
             nudge: Nudge::default(),
         }))

@@ -6,7 +6,7 @@
 use crate::app::App;
 use crate::oauth::{Caller, NewClient, Scopes, create_client};
 use crate::router::endpoints;
-//USE
+use crate::users;
 use axum::body::Body;
 use axum::extract::OriginalUri;
 use axum::http::{Method, Request, StatusCode, Uri, header};
@@ -47,7 +47,10 @@ pub async fn fill(app: &App, url: &str) -> Result<String, DemoError> {
         }
     }
     let now = app.clock.now();
-    //PEOPLE
+    let people = users::demo_users();
+    app.db
+        .write(async move |tx| users::add(tx, &people, ACTOR, now).await)
+        .await?;
     for product in products() {
         call(app, Method::POST, "/v2/products", product).await?;
     }

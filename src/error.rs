@@ -19,17 +19,23 @@ macro_rules! product_codes {
 
 product_codes! {
     DUPLICATE = "duplicate" 409 "Another object has this value already." "`errors` names the field whose value must be unique (a username, an email, a SKU, a slug, an external id).";
+    USER_ANONYMIZED = "user_anonymized" 409 "The user was anonymized and cannot be changed any more." "Nothing here tells who it was, and that is final. Create a new user.";
     CANNOT_BE_SOLD = "cannot_be_sold" 422 "The order cannot be placed as it stands." "`errors` names each line or member: `unknown_product`, `ambiguous_product`, `not_for_sale`, `no_price` (in the order's currency), `unknown_user`, `inactive_user`. Nothing was changed.";
     AMOUNT_OUT_OF_RANGE = "amount_out_of_range" 422 "A total is too large." "Every amount stays within ±(2^53 − 1) minor units, so that every JSON reader keeps it exactly.";
     INSUFFICIENT_STOCK = "insufficient_stock" 409 "There is not enough stock." "`errors` names the lines, `available` what is left of each variant. Nothing was taken; try again with less.";
     STOCK_CHANGED = "stock_changed" 409 "The stock level is not what was expected." "`on_hand` is what is on the shelf now. Count again, or repeat the adjustment with that.";
     VARIANT_HAS_STOCK = "variant_has_stock" 409 "A variant that has stock cannot be removed." "Adjust its stock to 0 and finish the orders that hold it first, or archive the product.";
     INVALID_TRANSITION = "invalid_transition" 409 "The object cannot move to this state from where it is." "`allowed` lists the states it can move to.";
+    REPORT_NOT_READY = "report_not_ready" 409 "The report is not finished." "Look at the run again as `Retry-After` says, or ask for the report with `Prefer: wait=10`.";
+    REPORT_FAILED = "report_failed" 409 "The report could not be made." "`problem` says why; it is on the run too.";
+    REPORT_EXPIRED = "report_expired" 410 "The file of the report was removed." "Files are kept for seven days. Ask for the report again.";
+    REPORT_TOO_LARGE = "report_too_large" 422 "The report has too many rows or bytes." "A report has at most 1,000,000 rows and 64 MiB. Ask for a shorter range.";
 }
 
 /// Every code that this server can answer, for the OpenAPI document and `/problems/<code>`.
 pub fn all_codes() -> impl Iterator<Item = &'static Code> {
-    codes::ALL.iter().chain(OWN).copied()
+    let oauth = crate::oauth::error::CODES.iter();
+    codes::ALL.iter().chain(OWN).copied().chain(oauth)
 }
 
 /// 404 for the `kind` called `id`.

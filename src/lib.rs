@@ -16,7 +16,9 @@ pub mod router;
 pub mod tasks;
 pub mod telemetry;
 
+pub mod docs;
 pub mod oauth;
 pub mod orders;
 pub mod products;
+pub mod reports;
 pub mod users;

@@ -90,6 +90,10 @@ impl JsonSchema for Metadata {
         "Metadata".into()
     }
 
+    fn inline_schema() -> bool {
+        true
+    }
+
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         schema("string".into(), "The caller's own keys and text values.")
     }
@@ -98,6 +102,10 @@ impl JsonSchema for Metadata {
 impl JsonSchema for MetadataPatch {
     fn schema_name() -> Cow<'static, str> {
         "MetadataPatch".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {

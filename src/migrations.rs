@@ -23,4 +23,11 @@ pub static MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/0001_platform.postgres.sql"),
     },
     shared!(2, "core", "0002_core.sql"),
+    Migration {
+        version: 9,
+        name: "users",
+        sqlite: include_str!("../migrations/0009_users.sqlite.sql"),
+        postgres: include_str!("../migrations/0009_users.postgres.sql"),
+    },
+    shared!(4, "reports", "0004_reports.sql"),
 ];

@@ -4,11 +4,16 @@
 
 use crate::app::App;
 use crate::oauth::Scope;
+use crate::oauth::error::OAuthError;
 use crate::oauth::guard::guarded;
 use crate::products::{self, inventory};
-use crate::{oauth, orders, users};
+use crate::{docs, oauth, orders, reports, users};
 use axum::Router;
-use platform::http::{Access, Endpoint, Problem, codes, delete, get, patch, post, put};
+use axum::extract::State;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use platform::http::{Access, Answered, Endpoint, Problem, codes, delete, get, patch, post, put};
 
 fn needs(scope: Scope) -> Access {
     Access::Scope(scope.name())
@@ -20,8 +25,20 @@ pub fn endpoints() -> Vec<Endpoint<App>> {
     vec![
         // Authentication
         post("/oauth/token", Access::Public, oauth::api::token, oauth::api::token_operation()),
+        post("/oauth/revoke", Access::Public, oauth::api::revoke, oauth::api::revoke_operation()),
+        get("/.well-known/jwks.json", Access::Public, oauth::api::keys, oauth::api::keys_operation()),
+        get("/.well-known/oauth-authorization-server", Access::Public, oauth::api::server, oauth::api::server_operation()),
+        get("/.well-known/oauth-protected-resource", Access::Public, oauth::api::resource, oauth::api::resource_operation()),
+        get("/.well-known/oauth-protected-resource/v2", Access::Public, oauth::api::resource, oauth::api::resource_v2_operation()),
         // Users
         get("/v2/users", needs(Scope::UsersRead), users::api::list, users::api::list_operation()),
+        post("/v2/users", needs(Scope::UsersWrite), users::api::create, users::api::create_operation()),
+        get("/v2/users/{id}", needs(Scope::UsersRead), users::api::get, users::api::get_operation()),
+        put("/v2/users/{id}", needs(Scope::UsersWrite), users::api::update, users::api::put_operation()),
+        patch("/v2/users/{id}", needs(Scope::UsersWrite), users::api::update, users::api::patch_operation()),
+        delete("/v2/users/{id}", needs(Scope::UsersWrite), users::api::delete, users::api::delete_operation()),
+        post("/v2/users/{id}/anonymize", needs(Scope::UsersWrite), users::api::anonymize, users::api::anonymize_operation()),
+        get("/v2/users/{id}/export", needs(Scope::UsersRead), users::api::export, users::api::export_operation()),
         // Products
         get("/v2/products", needs(Scope::ProductsRead), products::api::list, products::api::list_operation()),
         post("/v2/products", needs(Scope::ProductsWrite), products::api::create, products::api::create_operation()),
@@ -41,17 +58,94 @@ pub fn endpoints() -> Vec<Endpoint<App>> {
         post("/v2/orders/{id}/complete", needs(Scope::OrdersWrite), orders::api::complete, orders::api::complete_operation()),
         post("/v2/orders/{id}/cancel", needs(Scope::OrdersWrite), orders::api::cancel, orders::api::cancel_operation()),
         get("/v2/orders/{id}/history", needs(Scope::OrdersRead), orders::api::history, orders::api::history_operation()),
+        // Reports
+        get("/v2/reports", needs(Scope::ReportsRead), reports::api::list, reports::api::list_operation()),
+        post("/v2/reports/generate", needs(Scope::ReportsWrite), reports::api::generate, reports::api::generate_operation()),
+        get("/v2/reports/runs", needs(Scope::ReportsRead), reports::api::list_runs, reports::api::list_runs_operation()),
+        get("/v2/reports/runs/{id}", needs(Scope::ReportsRead), reports::api::get_run, reports::api::get_run_operation()),
+        get("/v2/reports/runs/{id}/download", needs(Scope::ReportsRead), reports::api::download, reports::api::download_operation()),
+        // Documentation
+        get("/openapi.json", Access::Public, docs::api::openapi, docs::api::openapi_operation()),
+        get("/docs", Access::Public, docs::api::docs, docs::api::docs_operation()),
+        get("/docs/{file}", Access::Public, docs::api::asset, docs::api::asset_operation()),
+        get("/problems/{code}", Access::Public, docs::api::problem, docs::api::problem_operation()),
     ]
 }
 
-/// The router of all endpoints.
+/// The router of all endpoints. A path answers to the methods of its endpoints, to HEAD where it answers
+/// to GET, and to OPTIONS; every other method, known or invented, gets 405 with `Allow`.
 pub fn router(app: App) -> Router {
-    let mut router = Router::new();
+    let mut paths: Vec<(&'static str, Vec<Method>, MethodRouter<App>)> = Vec::new();
     for endpoint in endpoints() {
-        router = router.route(endpoint.path, guarded(&app, &endpoint)); // axum merges the methods of a path
+        let handler = guarded(&app, &endpoint);
+        match paths.iter_mut().find(|(path, ..)| *path == endpoint.path) {
+            Some((_, methods, handlers)) => {
+                methods.push(endpoint.method);
+                *handlers = std::mem::take(handlers).merge(handler);
+            }
+            None => paths.push((endpoint.path, vec![endpoint.method], handler)),
+        }
+    }
+    let mut router = Router::new();
+    for (path, methods, handlers) in paths {
+        let allow = allow(&methods);
+        let refusal = allow.clone();
+        let handlers = handlers
+            .options(async move || answered(path, preflight(&allow)))
+            .fallback(async move |State(app): State<App>| {
+                answered(path, refuse_method(&app, path, &refusal))
+            });
+        router = router.route(path, handlers);
     }
     router
         .fallback(async || Problem::new(&codes::NOT_FOUND, "no such path"))
-        .method_not_allowed_fallback(async || Problem::new(&codes::METHOD_NOT_ALLOWED, "see Allow"))
         .with_state(app)
+}
+
+/// The methods of a path as `Allow` lists them.
+fn allow(methods: &[Method]) -> HeaderValue {
+    let mut names = Vec::new();
+    for method in methods {
+        names.push(method.as_str());
+        if *method == Method::GET {
+            names.push("HEAD");
+        }
+    }
+    names.push("OPTIONS");
+    HeaderValue::from_str(&names.join(", ")).expect("method names and commas")
+}
+
+/// Tells request log and metrics which route answered.
+fn answered(route: &'static str, mut response: Response) -> Response {
+    let client = None;
+    response.extensions_mut().insert(Answered { route, client });
+    response
+}
+
+/// What a path can do, and what a page of another origin may send to it (Fetch §3.3). It needs no token:
+/// browsers ask without one.
+fn preflight(allow: &HeaderValue) -> Response {
+    const HEADERS: HeaderValue = HeaderValue::from_static(
+        "Authorization, Content-Type, Accept, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Request-Id, traceparent",
+    );
+    let headers = [
+        (header::ALLOW, allow.clone()),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, allow.clone()),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS),
+        (
+            header::ACCESS_CONTROL_MAX_AGE,
+            HeaderValue::from_static("7200"),
+        ),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+fn refuse_method(app: &App, path: &str, allow: &HeaderValue) -> Response {
+    let mut response = if path.starts_with("/oauth/") {
+        OAuthError::MethodNotAllowed.response(&app.config.public_url)
+    } else {
+        Problem::new(&codes::METHOD_NOT_ALLOWED, "`Allow` lists the methods").into_response()
+    };
+    response.headers_mut().insert(header::ALLOW, allow.clone());
+    response
 }

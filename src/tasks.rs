@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use crate::config::Role;
-use crate::{oauth, orders};
+use crate::{oauth, orders, reports};
 use platform::http::forget_expired_keys;
 use std::pin::Pin;
 use std::time::Duration;
@@ -34,6 +34,7 @@ pub fn spawn(app: &App, stopped: watch::Receiver<bool>) -> JoinSet<()> {
         tasks.add("order expiry", |app, stopped, _| {
             orders::jobs::run(app, stopped)
         });
+        tasks.add("reports", |app, _, stop| reports::jobs::run(app, stop));
         tasks.add("sweeping", |app, _, stop| sweep(app, stop));
     }
     tasks.running

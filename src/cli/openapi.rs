@@ -2,10 +2,10 @@
 
 use super::{Failure, print};
 use crate::config::Config;
+use crate::openapi::document;
 use std::process::ExitCode;
 
 pub(super) fn run(config: &Config) -> Result<ExitCode, Failure> {
-    let document = crate::openapi::document(&config.public_url);
-    print(format_args!("{document:#}\n"));
+    print(format_args!("{}", document(&config.public_url)));
     Ok(ExitCode::SUCCESS)
 }

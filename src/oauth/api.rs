@@ -1,20 +1,26 @@
 //! Handlers of `/oauth/*` and `/.well-known/*`.
 
-use super::client::authenticate;
+use super::client::{Client, authenticate};
 use super::error::OAuthError;
-use super::request::{Message, TokenRequest};
-use super::scope::Scopes;
+use super::request::{Credentials, Message, RevokeRequest, TokenRequest};
+use super::revocation::RevokedToken;
+use super::scope::Scope;
 use super::token::Grant;
 use crate::app::App;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use platform::db::DbError;
+use bytes::Bytes;
+use platform::clock::Timestamp;
 use platform::http::{Operation, PeerAddress, Reply, read_body};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+const TAG: &str = "Authentication";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A successful answer of `POST /oauth/token` (RFC 6749 §5.1).
 #[derive(Debug, Serialize, JsonSchema)]
@@ -22,6 +28,7 @@ pub struct TokenAnswer {
     /// A JWT of the profile of RFC 9068.
     pub access_token: String,
     /// Always `Bearer`.
+    #[schemars(extend("const" = "Bearer"))]
     pub token_type: &'static str,
     /// Seconds until it expires.
     pub expires_in: u32,
@@ -30,110 +37,271 @@ pub struct TokenAnswer {
 }
 
 /// The documented body; the form of RFC 6749 and HTTP Basic mean the same.
-#[derive(Debug, JsonSchema)]
+#[derive(Debug, serde::Deserialize, JsonSchema)]
 #[allow(
     dead_code,
     reason = "for the OpenAPI document; the body is read by `TokenRequest::parse`"
 )]
 pub struct TokenBody {
     /// Always `client_credentials`.
+    #[schemars(extend("const" = "client_credentials"))]
     grant_type: String,
-    client_id: String,
-    client_secret: String,
+    /// Not needed with HTTP Basic.
+    client_id: Option<String>,
+    /// Not needed with HTTP Basic.
+    client_secret: Option<String>,
     /// Scopes separated by spaces; all of the client's when left away.
     scope: Option<String>,
+    /// The API that the token is for (RFC 8707); this one when left away.
+    resource: Option<String>,
+}
+
+/// The body of `POST /oauth/revoke` (RFC 7009 §2.1).
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[allow(
+    dead_code,
+    reason = "for the OpenAPI document; the body is read by `RevokeRequest::parse`"
+)]
+pub struct RevokeBody {
+    /// The access token that is to die.
+    token: String,
+    /// Not needed: a token is recognised without it.
+    token_type_hint: Option<String>,
+    /// Not needed with HTTP Basic.
+    client_id: Option<String>,
+    /// Not needed with HTTP Basic.
+    client_secret: Option<String>,
 }
 
 /// What `POST /oauth/token` promises.
 pub fn token_operation() -> Operation {
-    Operation::new("createToken", "Authentication", "Exchanges client credentials for an access token.")
-        .describe("JSON or form, with the secret in the body or in HTTP Basic. Errors have the form of RFC 6749 §5.2.")
+    Operation::new("createToken", TAG, "Exchanges client credentials for an access token.")
+        .describe("JSON or form, with the secret in the body or in HTTP Basic. Errors have the form of RFC 6749 §5.2. After ten wrong secrets within a minute a client is paused for a minute at the address they came from: 429 with `Retry-After`.")
         .body::<TokenBody>()
+        .body_also_as(FORM)
         .body_example(json!({ "grant_type": "client_credentials", "client_id": "YOUR_CLIENT_ID", "client_secret": "YOUR_CLIENT_SECRET" }))
         .returns::<TokenAnswer>(200, "An access token.")
         .example(json!({ "access_token": "eyJhbGciOiJIUzI1NiIsIn...", "token_type": "Bearer", "expires_in": 3600, "scope": "orders:read products:read" }))
+        .error_form("OAuthError")
 }
 
 /// `POST /oauth/token`.
 pub async fn token(State(app): State<App>, request: Request) -> Response {
     match issue(&app, request).await {
-        Ok(answer) => Reply::json(StatusCode::OK, &answer)
-            .with(header::CACHE_CONTROL, "no-store")
-            .with(header::PRAGMA, "no-cache")
-            .into_response(),
+        Ok(answer) => no_store(Reply::json(StatusCode::OK, &answer)),
         Err(error) => error.response(&app.config.public_url),
     }
 }
 
-async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
-    let now = app.clock.now();
-    let (parts, body) = request.into_parts();
-    let address = parts
-        .extensions
-        .get::<PeerAddress>()
-        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
-    let body = read_body(&parts.headers, body)
-        .await
-        .map_err(|problem| OAuthError::invalid_request(problem.code().title))?;
-    let request = TokenRequest::parse(message(&parts.headers, &body)).inspect_err(|error| {
-        if matches!(error, OAuthError::InvalidClient { .. }) {
-            app.oauth.throttle.failed(None, address, now.to_jiff());
-        }
-    })?;
-    let id = &request.client.id;
-    app.oauth
-        .throttle
-        .check(Some(id), address, now.to_jiff())
-        .map_err(|paused| OAuthError::TooManyRequests {
-            retry_after_seconds: paused.retry_after_seconds,
-        })?;
-    let client = app
-        .oauth
-        .client(&app.db, id, now)
-        .await
-        .map_err(|error| unavailable(&error))?;
-    if let Err(reason) = authenticate(
-        client.as_deref(),
-        &request.client.secret,
-        address,
-        now.to_jiff(),
-    ) {
-        app.oauth.throttle.failed(Some(id), address, now.to_jiff());
-        tracing::info!(client = id.as_str(), %reason, "a client was refused");
-        return Err(request.client.refused());
+/// What `POST /oauth/revoke` promises.
+pub fn revoke_operation() -> Operation {
+    Operation::new("revokeToken", TAG, "Revokes an access token.")
+        .describe("The token is dead here when this answers, and on every other node within a second (RFC 7009). A token that is not known or has expired is answered the same way. The client is authenticated as at `POST /oauth/token`, and revokes its own tokens alone.")
+        .body::<RevokeBody>()
+        .body_also_as(FORM)
+        .body_example(json!({ "token": "eyJhbGciOiJIUzI1NiIsIn...", "client_id": "YOUR_CLIENT_ID", "client_secret": "YOUR_CLIENT_SECRET" }))
+        .returns_nothing(200, "The token is dead, or was never alive.")
+        .error_form("OAuthError")
+}
+
+/// `POST /oauth/revoke`.
+pub async fn revoke(State(app): State<App>, request: Request) -> Response {
+    match kill(&app, request).await {
+        Ok(()) => no_store(Reply::no_content().with_status(StatusCode::OK)),
+        Err(error) => error.response(&app.config.public_url),
     }
-    app.oauth.throttle.succeeded(id, address);
-    let Some(client) = client else {
-        return Err(request.client.refused());
-    };
-    if request
-        .resource
-        .as_deref()
-        .is_some_and(|resource| resource != app.oauth.signer.audience())
-    {
+}
+
+/// What `GET /.well-known/jwks.json` promises.
+pub fn keys_operation() -> Operation {
+    Operation::new("getKeys", TAG, "The public keys that verify access tokens.")
+        .describe("A JSON Web Key Set (RFC 7517) with the keys of EdDSA, ES256 and RS256 that sign now, sign next or have signed what may still live. A new key is here 24 hours before it signs. HS256 keys are secrets of this server and never shown.")
+        .returns::<Value>(200, "The key set.")
+        .example(json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "use": "sig", "alg": "EdDSA", "kid": "4kfWm1wD0hZ2uQ9b" }] }))
+}
+
+/// `GET /.well-known/jwks.json`.
+pub async fn keys(State(app): State<App>) -> Reply {
+    public(&app.oauth.signer.jwks())
+}
+
+/// What `GET /.well-known/oauth-authorization-server` promises.
+pub fn server_operation() -> Operation {
+    Operation::new("getAuthorizationServer", TAG, "How this server issues tokens.")
+        .describe("Authorization server metadata (RFC 8414): a standard client needs nothing but this URL.")
+        .returns::<Value>(200, "The metadata.")
+        .example(json!({ "issuer": "https://shop.example", "token_endpoint": "https://shop.example/oauth/token", "grant_types_supported": ["client_credentials"] }))
+}
+
+/// `GET /.well-known/oauth-authorization-server` (RFC 8414 §2). There is no authorization endpoint yet, so
+/// there are no response types: the member is required, and empty.
+pub async fn server(State(app): State<App>) -> Reply {
+    let issuer = app.oauth.signer.issuer();
+    let methods = ["client_secret_basic", "client_secret_post"];
+    public(&json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{issuer}/oauth/token"),
+        "revocation_endpoint": format!("{issuer}/oauth/revoke"),
+        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+        "scopes_supported": scopes(),
+        "response_types_supported": [],
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "service_documentation": format!("{issuer}/docs"),
+    }))
+}
+
+/// What `GET /.well-known/oauth-protected-resource` promises.
+pub fn resource_operation() -> Operation {
+    resource_of("getProtectedResource").describe("Protected resource metadata (RFC 9728).")
+}
+
+/// What `GET /.well-known/oauth-protected-resource/v2` promises.
+pub fn resource_v2_operation() -> Operation {
+    resource_of("getProtectedResourceV2")
+        .describe("Protected resource metadata (RFC 9728), at the place where §3.1 looks for that of a resource called `…/v2`. A 401 names this address.")
+}
+
+fn resource_of(id: &'static str) -> Operation {
+    Operation::new(id, TAG, "What this API asks of its callers.")
+        .returns::<Value>(200, "The metadata.")
+        .example(json!({ "resource": "https://shop.example/v2", "authorization_servers": ["https://shop.example"], "bearer_methods_supported": ["header"] }))
+}
+
+/// `GET /.well-known/oauth-protected-resource` and `…/v2` (RFC 9728 §2).
+pub async fn resource(State(app): State<App>) -> Reply {
+    let issuer = app.oauth.signer.issuer();
+    public(&json!({
+        "resource": app.oauth.signer.audience(),
+        "authorization_servers": [issuer],
+        "scopes_supported": scopes(),
+        "bearer_methods_supported": ["header"],
+        "resource_name": "Tradepost API",
+        "resource_documentation": format!("{issuer}/docs"),
+    }))
+}
+
+fn scopes() -> Vec<&'static str> {
+    Scope::ALL.iter().map(|scope| scope.name()).collect()
+}
+
+/// What everybody may keep for an hour.
+fn public(body: &Value) -> Reply {
+    Reply::json(StatusCode::OK, body).with(header::CACHE_CONTROL, "public, max-age=3600")
+}
+
+fn no_store(reply: Reply) -> Response {
+    reply
+        .with(header::CACHE_CONTROL, "no-store")
+        .with(header::PRAGMA, "no-cache")
+        .into_response()
+}
+
+/// What an OAuth endpoint is asked, as far as it comes before the question itself.
+struct Asked {
+    headers: HeaderMap,
+    body: Bytes,
+    address: IpAddr,
+    now: Timestamp,
+}
+
+impl Asked {
+    async fn read(app: &App, request: Request) -> Result<Asked, OAuthError> {
+        let (parts, body) = request.into_parts();
+        let body = read_body(&parts.headers, body)
+            .await
+            .map_err(|problem| OAuthError::invalid_request(problem.code().title))?;
+        let peer = parts.extensions.get::<PeerAddress>();
+        Ok(Asked {
+            address: peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0),
+            now: app.clock.now(),
+            headers: parts.headers,
+            body,
+        })
+    }
+
+    /// Parses the request; what cannot be credentials of any client counts as a guess.
+    fn parse<T>(
+        &self,
+        app: &App,
+        read: impl FnOnce(Message<'_>) -> Result<T, OAuthError>,
+    ) -> Result<T, OAuthError> {
+        let text = |name: HeaderName| self.headers.get(name).and_then(|value| value.to_str().ok());
+        let message = Message {
+            content_type: text(header::CONTENT_TYPE),
+            authorization: text(header::AUTHORIZATION),
+            body: &self.body,
+        };
+        read(message).inspect_err(|error| {
+            if matches!(error, OAuthError::InvalidClient { .. }) {
+                let throttle = &app.oauth.throttle;
+                throttle.failed(None, self.address, self.now.to_jiff());
+            }
+        })
+    }
+
+    /// The client behind `credentials`, or the one refusal for all that can be wrong with them.
+    async fn client(
+        &self,
+        app: &App,
+        credentials: &Credentials,
+    ) -> Result<Arc<Client>, OAuthError> {
+        let (id, now) = (&credentials.id, self.now.to_jiff());
+        let throttle = &app.oauth.throttle;
+        throttle
+            .check(Some(id), self.address, now)
+            .map_err(|paused| OAuthError::TooManyRequests {
+                retry_after_seconds: paused.retry_after_seconds,
+            })?;
+        let opens = |client: &Option<Arc<Client>>| {
+            authenticate(client.as_deref(), &credentials.secret, self.address, now).is_ok()
+        };
+        let found = app.oauth.client(&app.db, id, self.now).await;
+        let mut client = found.map_err(|error| unavailable(&error))?;
+        if !opens(&client) {
+            let found = app.oauth.client_afresh(&app.db, id, self.now).await;
+            client = found.map_err(|error| unavailable(&error))?;
+        }
+        match authenticate(client.as_deref(), &credentials.secret, self.address, now) {
+            Ok(secret) => app.oauth.note_use(secret, self.now),
+            Err(reason) => {
+                throttle.failed(Some(id), self.address, now);
+                tracing::info!(client = id.as_str(), %reason, "a client was refused");
+                return Err(credentials.refused());
+            }
+        }
+        throttle.succeeded(id, self.address);
+        client.ok_or_else(|| credentials.refused())
+    }
+}
+
+async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
+    let asked = Asked::read(app, request).await?;
+    let request = asked.parse(app, TokenRequest::parse)?;
+    let client = asked.client(app, &request.client).await?;
+    let audience = app.oauth.signer.audience();
+    if request.resource.is_some_and(|wanted| wanted != audience) {
         return Err(OAuthError::InvalidTarget);
     }
-    let scopes: Scopes = client.scopes.narrow(request.scope.as_deref())?;
-    let ttl_seconds = client
-        .token_ttl_seconds
-        .map_or(app.config.access_token_ttl_seconds, |_| {
-            client.token_ttl_seconds()
-        });
+    let ttl_seconds = match client.token_ttl_seconds {
+        Some(_) => client.token_ttl_seconds(),
+        None => app.config.access_token_ttl_seconds,
+    };
     let grant = Grant {
-        client_id: id,
-        subject: id.as_str(),
-        scopes,
+        client_id: &client.id,
+        subject: client.id.as_str(),
+        scopes: client.scopes.narrow(request.scope.as_deref())?,
         algorithm: client.signing_alg,
         ttl_seconds,
     };
-    let (access_token, claims) = app
-        .oauth
-        .signer
-        .issue(grant, now.to_jiff())
-        .map_err(|error| {
-            tracing::error!(%error, "no token could be issued");
-            OAuthError::ServerError
-        })?;
+    let key = app.oauth.ensure_key(&app.db, client.signing_alg, asked.now);
+    key.await.map_err(|error| unavailable(&error))?;
+    let issued = app.oauth.signer.issue(grant, asked.now.to_jiff());
+    let (access_token, claims) = issued.map_err(|error| {
+        tracing::error!(%error, "no token could be issued");
+        OAuthError::ServerError
+    })?;
     Ok(TokenAnswer {
         access_token,
         token_type: "Bearer",
@@ -142,21 +310,29 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
     })
 }
 
-pub(super) fn message<'a>(headers: &'a HeaderMap, body: &'a [u8]) -> Message<'a> {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &axum::http::HeaderValue| value.to_str().ok())
+async fn kill(app: &App, request: Request) -> Result<(), OAuthError> {
+    let asked = Asked::read(app, request).await?;
+    let request = asked.parse(app, RevokeRequest::parse)?;
+    let client = asked.client(app, &request.client).await?;
+    let now = asked.now.to_jiff();
+    let Ok(claims) = app.oauth.signer.verify(&request.token, now) else {
+        return Ok(()); // not a living token of ours: nothing is left to do (RFC 7009 §2.2)
     };
-    Message {
-        content_type: text(header::CONTENT_TYPE),
-        authorization: text(header::AUTHORIZATION),
-        body,
+    if claims.client_id != client.id {
+        return Err(OAuthError::UnauthorizedClient);
     }
+    let token = RevokedToken {
+        jti: claims.jti.clone(),
+        client_id: client.id.clone(),
+        expires_at: jiff::Timestamp::from_second(claims.exp).unwrap_or(jiff::Timestamp::MAX),
+        revoked_at: now,
+    };
+    let revoked = app.oauth.revoke_token(&app.db, token, asked.now).await;
+    revoked.map_err(|error| unavailable(&error))
 }
 
-fn unavailable(error: &DbError) -> OAuthError {
-    tracing::error!(%error, "a client could not be read");
+fn unavailable(error: &dyn std::fmt::Display) -> OAuthError {
+    tracing::error!(%error, "an OAuth request could not be answered");
     OAuthError::Unavailable {
         retry_after_seconds: 1,
     }

@@ -2,6 +2,8 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use platform::http::Code;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::scope::ScopeError;
@@ -15,6 +17,10 @@ pub enum OAuthError {
     /// 401 `invalid_client`. `basic`: the credentials came in the `Authorization` header, so the answer
     /// must name that scheme (RFC 6749 §5.2).
     InvalidClient { basic: bool },
+    /// 400 `unauthorized_client`: the token to be revoked belongs to another client (RFC 7009 §2.1).
+    UnauthorizedClient,
+    /// 405 `invalid_request`: the endpoint takes POST alone.
+    MethodNotAllowed,
     /// 400 `unsupported_grant_type`; `password` is never supported (RFC 9700 §2.4).
     UnsupportedGrantType,
     /// 400 `invalid_scope`.
@@ -30,7 +36,8 @@ pub enum OAuthError {
 }
 
 /// The body of a refusal, fields in this order.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "OAuthError")]
 pub struct ErrorBody {
     /// The machine-readable code; contract.
     pub error: &'static str,
@@ -52,7 +59,8 @@ impl OAuthError {
     /// The `error` of the body.
     pub fn code(&self) -> &'static str {
         match self {
-            OAuthError::InvalidRequest(_) => "invalid_request",
+            OAuthError::InvalidRequest(_) | OAuthError::MethodNotAllowed => "invalid_request",
+            OAuthError::UnauthorizedClient => "unauthorized_client",
             OAuthError::InvalidClient { .. } => "invalid_client",
             OAuthError::UnsupportedGrantType => "unsupported_grant_type",
             OAuthError::InvalidScope(_) => "invalid_scope",
@@ -67,7 +75,9 @@ impl OAuthError {
     /// The HTTP status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
+            OAuthError::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             OAuthError::InvalidRequest(_)
+            | OAuthError::UnauthorizedClient
             | OAuthError::UnsupportedGrantType
             | OAuthError::InvalidScope(_)
             | OAuthError::InvalidTarget => StatusCode::BAD_REQUEST,
@@ -82,6 +92,8 @@ impl OAuthError {
         let text = match self {
             OAuthError::InvalidRequest(text) => text.clone(),
             OAuthError::InvalidClient { .. } => "client authentication failed".to_owned(),
+            OAuthError::UnauthorizedClient => "the token belongs to another client".to_owned(),
+            OAuthError::MethodNotAllowed => "this endpoint takes POST".to_owned(),
             OAuthError::UnsupportedGrantType => "grant_type must be client_credentials".to_owned(),
             OAuthError::InvalidScope(error) => error.to_string(),
             OAuthError::InvalidTarget => "the resource is not served here".to_owned(),
@@ -137,6 +149,58 @@ impl OAuthError {
         response
     }
 }
+
+/// The codes of these refusals, for the OpenAPI document and the pages that `error_uri` names.
+pub static CODES: &[Code] = &[
+    Code {
+        code: "invalid_request",
+        status: 400,
+        title: "The OAuth request is malformed.",
+        help: "A parameter is missing, repeated or not a string, the body is neither JSON nor a form, or the credentials were sent in two ways at once. `error_description` says which.",
+    },
+    Code {
+        code: "invalid_client",
+        status: 401,
+        title: "The client could not be authenticated.",
+        help: "The client id is not known, the secret is wrong or has ended, the client is disabled or has expired, or it may not ask from this address. The answer is the same for all of them.",
+    },
+    Code {
+        code: "unauthorized_client",
+        status: 400,
+        title: "This client may not do this.",
+        help: "A token is revoked by the client that it was issued to.",
+    },
+    Code {
+        code: "unsupported_grant_type",
+        status: 400,
+        title: "This flow is not supported.",
+        help: "`grant_type` must be `client_credentials`.",
+    },
+    Code {
+        code: "invalid_scope",
+        status: 400,
+        title: "A scope is not known or not granted.",
+        help: "Ask for scopes that the client was given, separated by single spaces, or leave `scope` away to get all of them.",
+    },
+    Code {
+        code: "invalid_target",
+        status: 400,
+        title: "The resource is not served here.",
+        help: "Leave `resource` away, or send the `resource` of `/.well-known/oauth-protected-resource`.",
+    },
+    Code {
+        code: "temporarily_unavailable",
+        status: 503,
+        title: "The server cannot take the request now.",
+        help: "With status 429 there were too many wrong credentials. Wait as long as `Retry-After` says.",
+    },
+    Code {
+        code: "server_error",
+        status: 500,
+        title: "Something went wrong on our side.",
+        help: "The cause is in the server's log under the `X-Request-Id` of the answer.",
+    },
+];
 
 impl From<ScopeError> for OAuthError {
     fn from(error: ScopeError) -> OAuthError {

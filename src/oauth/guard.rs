@@ -55,7 +55,7 @@ pub fn guarded(app: &App, endpoint: &Endpoint<App>) -> MethodRouter<App> {
     endpoint
         .handler
         .clone()
-        .layer(from_fn_with_state(gate, pass))
+        .route_layer(from_fn_with_state(gate, pass))
 }
 
 async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
@@ -99,7 +99,7 @@ async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Res
 /// The caller behind the `Authorization` header (RFC 6750 §2.1), if its token allows `scope`.
 fn authenticate(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
     let metadata = format_args!(
-        "resource_metadata=\"{}/.well-known/oauth-protected-resource\"",
+        "resource_metadata=\"{}/.well-known/oauth-protected-resource/v2\"",
         app.config.public_url
     )
     .to_string();

@@ -432,6 +432,14 @@ impl KeyRing {
             .eq(other.0.iter().map(SigningKey::kid))
     }
 
+    /// Whether the ring was opened from these keys.
+    pub fn holds(&self, stored: &[StoredKey]) -> bool {
+        self.0.len() == stored.len()
+            && stored
+                .iter()
+                .all(|stored| self.0.iter().any(|key| key.kid == stored.kid))
+    }
+
     /// The published key set (RFC 7517 §5): every public half, also of keys that sign next or have signed
     /// before.
     pub fn jwks(&self) -> Value {

@@ -6,26 +6,34 @@
 //! - [`request`] and [`error`]: what the endpoints read and how they refuse.
 //! - [`key`]: signing keys, their life and their public halves.
 //! - [`token`]: access tokens: issuing, verifying, revoking.
+//! - [`revocation`]: tokens that died before their time.
 //! - [`throttle`]: guessing, slowed down.
+//! - [`admin`]: what an operator does with clients.
 //!
 //! A further grant is a variant of [`request::GrantType`], a further way to prove who the client is a
 //! variant of [`request::Method`]; tokens are issued the same way for all of them.
 //!
 //! [`OAuth`] holds what is asked at every request; [`guard`] stands before every endpoint of `/v2`.
 
+pub mod admin;
 pub mod api;
 pub mod client;
 pub mod error;
 pub mod guard;
+pub mod jobs;
 pub mod key;
+mod memory;
 pub mod request;
 pub mod revocation;
 pub mod scope;
-mod service;
 pub mod store;
 pub mod throttle;
 pub mod token;
 
+pub use admin::{
+    AdminError, ListedClient, ListedSecret, NewClient, OVERLAP_DEFAULT, OVERLAP_MAX, create_client,
+    list_clients, revoke_client, rotate_secret,
+};
 pub use guard::Caller;
+pub use memory::{OAuth, OpenError};
 pub use scope::{Scope, Scopes};
-pub use service::{NewClient, OAuth, OpenError, create_client};

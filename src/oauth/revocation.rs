@@ -15,6 +15,19 @@ pub const REVOKED_TOKENS_MAX: usize = 100_000;
 /// Most clients remembered. One more revokes all present tokens of every client.
 pub const REVOKED_CLIENTS_MAX: usize = 100_000;
 
+/// A token that died before its time, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokedToken {
+    /// Names the token.
+    pub jti: String,
+    /// Whom it was issued to.
+    pub client_id: ClientId,
+    /// When it would have expired.
+    pub expires_at: Timestamp,
+    /// When it died.
+    pub revoked_at: Timestamp,
+}
+
 /// The set of revoked tokens.
 #[derive(Debug, Default)]
 pub struct Revocations(RwLock<Revoked>);
@@ -31,23 +44,20 @@ struct Revoked {
 
 impl Revocations {
     /// Kills one token until it expires.
-    pub fn revoke_token(
-        &self,
-        jti: &str,
-        client_id: &ClientId,
-        expires_at: Timestamp,
-        now: Timestamp,
-    ) {
+    pub fn revoke_token(&self, token: &RevokedToken, now: Timestamp) {
         let mut revoked = self.write();
+        if revoked.tokens.contains_key(&token.jti) {
+            return; // read again from the database
+        }
         if revoked.tokens.len() >= REVOKED_TOKENS_MAX {
             revoked.tokens.retain(|_, exp| *exp > now.as_second());
         }
         if revoked.tokens.len() < REVOKED_TOKENS_MAX {
-            revoked
-                .tokens
-                .insert(jti.to_owned(), expires_at.as_second());
+            let expires = token.expires_at.as_second();
+            revoked.tokens.insert(token.jti.clone(), expires);
         } else {
-            revoked.revoke_client(client_id, now, now);
+            // By its own time and not by `now`, so that reading it again kills no token issued since.
+            revoked.revoke_client(&token.client_id, token.revoked_at, now);
         }
     }
 
@@ -128,10 +138,19 @@ mod tests {
         }
     }
 
+    fn dead(client: &str, jti: &str, expires: i64, revoked: i64) -> RevokedToken {
+        RevokedToken {
+            jti: jti.to_owned(),
+            client_id: id(client),
+            expires_at: at(expires),
+            revoked_at: at(revoked),
+        }
+    }
+
     #[test]
     fn one_token_dies_alone() {
         let revocations = Revocations::default();
-        revocations.revoke_token("t1", &id("a"), at(60), at(0));
+        revocations.revoke_token(&dead("a", "t1", 60, 0), at(0));
         assert!(revocations.contains(&token("a", "t1", 0)));
         assert!(!revocations.contains(&token("a", "t2", 0)));
     }
@@ -154,13 +173,16 @@ mod tests {
     fn when_full_more_dies_rather_than_less() {
         let revocations = Revocations::default();
         for n in 0..REVOKED_TOKENS_MAX {
-            revocations.revoke_token(&n.to_string(), &id("a"), at(100), at(0));
+            revocations.revoke_token(&dead("a", &n.to_string(), 100, 0), at(0));
         }
-        revocations.revoke_token("one more", &id("b"), at(100), at(1));
+        revocations.revoke_token(&dead("b", "one more", 100, 1), at(1));
+        revocations.revoke_token(&dead("b", "one more", 100, 1), at(9)); // read again
+        revocations.revoke_token(&dead("a", "5", 100, 1), at(9));
+        assert!(!revocations.contains(&token("b", "another", 2)));
         assert!(revocations.contains(&token("b", "one more", 1)));
         assert!(revocations.contains(&token("b", "another", 1)));
         assert!(!revocations.contains(&token("a", "another", 1)));
-        revocations.revoke_token("later", &id("c"), at(200), at(100)); // the old ones have expired
+        revocations.revoke_token(&dead("c", "later", 200, 100), at(100)); // the old ones have expired
         assert!(revocations.contains(&token("c", "later", 100)));
         assert!(!revocations.contains(&token("c", "another", 100)));
         assert_eq!(revocations.0.read().unwrap().tokens.len(), 1);

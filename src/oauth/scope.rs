@@ -5,11 +5,11 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 macro_rules! scopes {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+    ($($variant:ident = $name:literal $description:literal,)*) => {
         /// One right. The name after `=` is the wire form and is contract.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Scope {
-            $($(#[$doc])* $variant,)*
+            $(#[doc = $description] $variant,)*
         }
 
         impl Scope {
@@ -20,6 +20,13 @@ macro_rules! scopes {
             pub fn name(self) -> &'static str {
                 match self {
                     $(Scope::$variant => $name,)*
+                }
+            }
+
+            /// What it allows, for people.
+            pub fn description(self) -> &'static str {
+                match self {
+                    $(Scope::$variant => $description,)*
                 }
             }
 
@@ -35,36 +42,33 @@ macro_rules! scopes {
 }
 
 scopes! {
-    UsersRead = "users:read",
-    UsersWrite = "users:write",
-    ProductsRead = "products:read",
-    ProductsWrite = "products:write",
-    InventoryRead = "inventory:read",
-    InventoryWrite = "inventory:write",
-    OrdersRead = "orders:read",
-    OrdersWrite = "orders:write",
-    /// Set a line's price by hand instead of taking the catalogue's.
-    OrdersPrice = "orders:price",
-    PaymentsRead = "payments:read",
-    PaymentsWrite = "payments:write",
-    NotificationsRead = "notifications:read",
-    NotificationsWrite = "notifications:write",
-    ReportsRead = "reports:read",
-    ReportsWrite = "reports:write",
-    /// See personal data in reports.
-    ReportsPii = "reports:pii",
-    IntegrationsRead = "integrations:read",
-    IntegrationsWrite = "integrations:write",
-    WebhooksRead = "webhooks:read",
-    WebhooksWrite = "webhooks:write",
-    EventsRead = "events:read",
-    EventsWrite = "events:write",
-    ClientsRead = "clients:read",
-    ClientsWrite = "clients:write",
-    AuditRead = "audit:read",
-    AuditWrite = "audit:write",
-    /// Ask whether somebody's token is alive (RFC 7662).
-    TokensIntrospect = "tokens:introspect",
+    UsersRead = "users:read" "Read users.",
+    UsersWrite = "users:write" "Create, change and delete users.",
+    ProductsRead = "products:read" "Read and search products.",
+    ProductsWrite = "products:write" "Create, change and delete products.",
+    InventoryRead = "inventory:read" "Read stock levels and movements.",
+    InventoryWrite = "inventory:write" "Adjust and transfer stock.",
+    OrdersRead = "orders:read" "Read orders.",
+    OrdersWrite = "orders:write" "Place orders and move them on.",
+    OrdersPrice = "orders:price" "Set a line's price by hand instead of taking the catalogue's.",
+    PaymentsRead = "payments:read" "Read payments.",
+    PaymentsWrite = "payments:write" "Record payments and refunds.",
+    NotificationsRead = "notifications:read" "Read notifications.",
+    NotificationsWrite = "notifications:write" "Send notifications.",
+    ReportsRead = "reports:read" "Read report types and reports.",
+    ReportsWrite = "reports:write" "Generate reports.",
+    ReportsPii = "reports:pii" "See personal data in reports.",
+    IntegrationsRead = "integrations:read" "Read integrations.",
+    IntegrationsWrite = "integrations:write" "Set up integrations.",
+    WebhooksRead = "webhooks:read" "Read webhooks and their deliveries.",
+    WebhooksWrite = "webhooks:write" "Set up webhooks.",
+    EventsRead = "events:read" "Read the event log.",
+    EventsWrite = "events:write" "Replay events.",
+    ClientsRead = "clients:read" "Read API clients.",
+    ClientsWrite = "clients:write" "Create, change and revoke API clients.",
+    AuditRead = "audit:read" "Read the audit log.",
+    AuditWrite = "audit:write" "Write to the audit log.",
+    TokensIntrospect = "tokens:introspect" "Ask whether somebody's token is alive (RFC 7662).",
 }
 
 impl fmt::Display for Scope {

@@ -1,16 +1,19 @@
 //! All SQL of the chapter.
 
-use super::client::{Client, ClientId, ClientSecret, Network, StoredSecret};
-use super::key::StoredKey;
+use super::admin::{ListedSecret, NewClient};
+use super::client::{Client, ClientId, ClientSecret, LIVE_SECRETS_MAX, Network, StoredSecret};
+use super::key::{Algorithm, StoredKey};
+use super::revocation::{REVOKED_CLIENTS_MAX, RevokedToken};
 use super::scope::Scopes;
-use super::service::NewClient;
 use platform::clock::Timestamp;
-use platform::db::{DbError, Row, Tx};
+use platform::db::{DbError, Param, Row, Tx};
 use platform::id::new_id;
 use platform::params;
 
-/// Clients and secrets read at a time.
+/// Most clients listed, most changes of keys or clients read at a time.
 const LIST_MAX: i64 = 10_000;
+/// Revoked tokens read at a time.
+pub const REVOKED_PAGE: usize = 1_000;
 
 fn unreadable(index: usize, what: impl std::fmt::Display) -> DbError {
     DbError::Column {
@@ -19,25 +22,14 @@ fn unreadable(index: usize, what: impl std::fmt::Display) -> DbError {
     }
 }
 
-/// The client called `id`, with its secrets that have not expired long ago.
+/// The client called `id`, with its newest secrets, of which no more can be alive.
 pub async fn find_client(tx: &mut Tx, id: &ClientId) -> Result<Option<Client>, DbError> {
     let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow
         FROM oauth_clients WHERE id = $1";
     let Some(mut client) = tx.fetch_optional(sql, params![id.as_str()], client).await? else {
         return Ok(None);
     };
-    let sql = "SELECT id, hash, created_at, expires_at FROM oauth_client_secrets
-        WHERE client_id = $1 ORDER BY created_at DESC, id DESC LIMIT 2";
-    client.secrets = tx
-        .fetch_all(sql, params![id.as_str()], |row| {
-            Ok(StoredSecret {
-                id: row.get(0)?,
-                hash: row.get(1)?,
-                created_at: row.get::<Timestamp>(2)?.to_jiff(),
-                expires_at: row.get::<Option<Timestamp>>(3)?.map(Timestamp::to_jiff),
-            })
-        })
-        .await?;
+    client.secrets = secrets(tx, id).await?;
     Ok(Some(client))
 }
 
@@ -127,17 +119,6 @@ pub async fn keys(tx: &mut Tx) -> Result<Vec<StoredKey>, DbError> {
     .await
 }
 
-/// Keeps other nodes from planning keys until this transaction ends: an update of one row that both
-/// need locks on PostgreSQL; on SQLite there is one writer anyway.
-pub async fn lock_keys(tx: &mut Tx) -> Result<(), DbError> {
-    tx.execute(
-        "UPDATE locations SET name = name WHERE id = 'loc_default'",
-        &[],
-    )
-    .await
-    .map(drop)
-}
-
 /// Stores a signing key.
 pub async fn insert_key(tx: &mut Tx, key: &StoredKey) -> Result<(), DbError> {
     let sql = "INSERT INTO oauth_signing_keys (kid, alg, sealed, created_at, activates_at) VALUES ($1, $2, $3, $4, $5)";
@@ -169,31 +150,147 @@ pub async fn delete_key(tx: &mut Tx, kid: &str) -> Result<(), DbError> {
     .map(drop)
 }
 
-/// Tokens that are revoked and have not expired yet.
+/// Stores that a token is dead; once more changes nothing.
+pub async fn insert_revoked_token(tx: &mut Tx, token: &RevokedToken) -> Result<(), DbError> {
+    let sql = "INSERT INTO oauth_revoked_tokens (jti, client_id, revoked_at, expires_at)
+        VALUES ($1, $2, $3, $4) ON CONFLICT (jti) DO NOTHING";
+    let (revoked, expires) = (
+        token.revoked_at.as_microsecond(),
+        token.expires_at.as_microsecond(),
+    );
+    tx.execute(
+        sql,
+        params![token.jti, token.client_id.as_str(), revoked, expires],
+    )
+    .await
+    .map(drop)
+}
+
+/// The tokens revoked after `(revoked_at, jti)`, in this order, at most [`REVOKED_PAGE`].
 pub async fn revoked_tokens(
     tx: &mut Tx,
-    now: Timestamp,
-) -> Result<Vec<(String, ClientId, Timestamp)>, DbError> {
-    let sql = "SELECT jti, client_id, expires_at FROM oauth_revoked_tokens WHERE expires_at > $1 LIMIT $2";
-    tx.fetch_all(sql, params![now, LIST_MAX], |row| {
+    after: (Timestamp, &str),
+) -> Result<Vec<RevokedToken>, DbError> {
+    let sql = "SELECT jti, client_id, expires_at, revoked_at FROM oauth_revoked_tokens
+        WHERE (revoked_at, jti) > ($1, $2) ORDER BY revoked_at, jti LIMIT $3";
+    let limit = REVOKED_PAGE as i64;
+    tx.fetch_all(sql, params![after.0, after.1, limit], |row| {
+        Ok(RevokedToken {
+            jti: row.get(0)?,
+            client_id: row.get::<&str>(1)?.parse().map_err(|e| unreadable(1, e))?,
+            expires_at: row.get::<Timestamp>(2)?.to_jiff(),
+            revoked_at: row.get::<Timestamp>(3)?.to_jiff(),
+        })
+    })
+    .await
+}
+
+/// Forgets the tokens revoked before `before`; they must all have expired.
+pub async fn delete_revoked_tokens(tx: &mut Tx, before: Timestamp) -> Result<u64, DbError> {
+    let sql = "DELETE FROM oauth_revoked_tokens WHERE revoked_at < $1";
+    tx.execute(sql, params![before]).await
+}
+
+/// Clients all of whose tokens were revoked after `after`, and when. One more is read than can be
+/// remembered, so that the memory notices that it is full.
+pub async fn revoked_clients(
+    tx: &mut Tx,
+    after: Timestamp,
+) -> Result<Vec<(ClientId, Timestamp)>, DbError> {
+    // The 0 lets the partial index serve.
+    let sql = "SELECT id, tokens_not_before FROM oauth_clients
+        WHERE tokens_not_before > 0 AND tokens_not_before > $1 ORDER BY tokens_not_before LIMIT $2";
+    let limit = REVOKED_CLIENTS_MAX as i64 + 1;
+    tx.fetch_all(sql, params![after, limit], |row| {
         Ok((
-            row.get(0)?,
-            row.get::<&str>(1)?.parse().map_err(|e| unreadable(1, e))?,
-            row.get(2)?,
+            row.get::<&str>(0)?.parse().map_err(|e| unreadable(0, e))?,
+            row.get(1)?,
         ))
     })
     .await
 }
 
-/// Clients whose tokens were all revoked, and when.
-pub async fn revoked_clients(tx: &mut Tx) -> Result<Vec<(ClientId, Timestamp)>, DbError> {
+/// The algorithms that clients ask for.
+pub async fn algorithms(tx: &mut Tx) -> Result<Vec<Algorithm>, DbError> {
+    let sql = "SELECT signing_alg FROM oauth_clients WHERE disabled_at IS NULL
+        GROUP BY signing_alg ORDER BY signing_alg LIMIT 100";
+    tx.fetch_all(sql, &[], |row| {
+        row.get::<&str>(0)?.parse().map_err(|e| unreadable(0, e))
+    })
+    .await
+}
+
+/// The newest secrets of `id`, as many as can be alive, newest first.
+pub async fn secrets(tx: &mut Tx, id: &ClientId) -> Result<Vec<StoredSecret>, DbError> {
+    let sql = "SELECT id, hash, created_at, expires_at FROM oauth_client_secrets
+        WHERE client_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2";
+    let limit = LIVE_SECRETS_MAX as i64;
+    tx.fetch_all(sql, params![id.as_str(), limit], |row| {
+        Ok(StoredSecret {
+            id: row.get(0)?,
+            hash: row.get(1)?,
+            created_at: row.get::<Timestamp>(2)?.to_jiff(),
+            expires_at: row.get::<Option<Timestamp>>(3)?.map(Timestamp::to_jiff),
+        })
+    })
+    .await
+}
+
+/// Lets a secret end at `end`.
+pub async fn expire_secret(tx: &mut Tx, secret_id: &str, end: Timestamp) -> Result<(), DbError> {
+    let sql = "UPDATE oauth_client_secrets SET expires_at = $2 WHERE id = $1";
+    tx.execute(sql, params![secret_id, end]).await.map(drop)
+}
+
+/// Notes that a client was changed and returns its new version; `None` when there is none.
+pub async fn touch_client(
+    tx: &mut Tx,
+    id: &ClientId,
+    now: Timestamp,
+) -> Result<Option<i64>, DbError> {
+    let sql = "UPDATE oauth_clients SET updated_at = $2, version = version + 1 WHERE id = $1 RETURNING version";
+    tx.fetch_optional(sql, params![id.as_str(), now], |row| row.get(0))
+        .await
+}
+
+/// Disables a client from now on, all its tokens with it. What was disabled first stays.
+pub async fn disable_client(tx: &mut Tx, id: &ClientId, now: Timestamp) -> Result<(), DbError> {
+    let sql = "UPDATE oauth_clients SET disabled_at = COALESCE(disabled_at, $2), tokens_not_before = $2 WHERE id = $1";
+    tx.execute(sql, params![id.as_str(), now]).await.map(drop)
+}
+
+/// Writes down when secrets were used. `uses` is sorted by id, so that two nodes lock in one order.
+pub async fn write_uses(tx: &mut Tx, uses: &[(String, Timestamp)]) -> Result<(), DbError> {
+    let sql = "UPDATE oauth_client_secrets SET last_used_at = $2
+        WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
+    let lists: Vec<Vec<Param<'_>>> = uses
+        .iter()
+        .map(|(id, at)| vec![Param::Text(id), Param::Int(at.micros())])
+        .collect();
+    tx.execute_each(sql, &lists).await.map(drop)
+}
+
+/// All clients, oldest first, at most 10,000.
+pub async fn clients(tx: &mut Tx) -> Result<Vec<Client>, DbError> {
+    let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow
+        FROM oauth_clients ORDER BY created_at, id LIMIT $1";
+    tx.fetch_all(sql, params![LIST_MAX], client).await
+}
+
+/// What may be shown of all secrets, by client, newest first, at most 10,000.
+pub async fn secrets_listed(tx: &mut Tx) -> Result<Vec<(String, ListedSecret)>, DbError> {
     let sql =
-        "SELECT id, tokens_not_before FROM oauth_clients WHERE tokens_not_before > 0 LIMIT $1";
+        "SELECT client_id, id, hint, created_at, expires_at, last_used_at FROM oauth_client_secrets
+        ORDER BY client_id, created_at DESC, id DESC LIMIT $1";
     tx.fetch_all(sql, params![LIST_MAX], |row| {
-        Ok((
-            row.get::<&str>(0)?.parse().map_err(|e| unreadable(0, e))?,
-            row.get(1)?,
-        ))
+        let secret = ListedSecret {
+            id: row.get(1)?,
+            hint: row.get(2)?,
+            created_at: row.get(3)?,
+            expires_at: row.get(4)?,
+            last_used_at: row.get(5)?,
+        };
+        Ok((row.get(0)?, secret))
     })
     .await
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::client::ClientId;
-use super::key::{Algorithm, KeyError, KeyRing};
+use super::key::{Algorithm, KeyError, KeyRing, StoredKey};
 use super::revocation::Revocations;
 use super::scope::Scopes;
 
@@ -151,6 +151,16 @@ impl Signer {
         if !self.keys().ring.same_keys(&ring) {
             *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Keys::new(ring);
         }
+    }
+
+    /// Whether the present keys are exactly those that are stored.
+    pub fn holds(&self, stored: &[StoredKey]) -> bool {
+        self.keys().ring.holds(stored)
+    }
+
+    /// Whether there is a key to sign with `algorithm`.
+    pub fn can_sign(&self, algorithm: Algorithm, now: Timestamp) -> bool {
+        self.keys().ring.signing(algorithm, now).is_some()
     }
 
     /// The key set to publish at `/.well-known/jwks.json`.

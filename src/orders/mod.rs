@@ -10,6 +10,7 @@ pub mod jobs;
 pub mod moves;
 pub mod new_order;
 pub mod order;
+pub mod person;
 pub mod placing;
 pub mod store;
 pub mod totals;

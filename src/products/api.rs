@@ -294,7 +294,8 @@ fn changes(operation: Operation) -> Operation {
         .describe(
             "The fields that are sent are changed, `null` clears, arrays are replaced; keys of `attributes` and \
              `metadata` that are not sent stay. A product as it was read can be sent back: read-only fields are \
-             accepted unchanged, and a request that changes nothing makes no new version.",
+             accepted unchanged (`lowest_price_30d` is not looked at), and a request that changes nothing makes no new \
+             version. A resolved `price` whose amount is changed becomes the everyday price.",
         )
         .body::<ProductInput>()
         .body_example(json!({ "title": "Blue mug, large", "price": { "amount": 2499, "currency": "USD" } }))
@@ -428,6 +429,7 @@ const VARIANT_READ_ONLY: [&str; 3] = ["price", "lowest_price_30d", "inventory"];
 /// it is read-only is returned.
 fn leave_unchanged_out(fields: &mut Map<String, Value>, current: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
+    fields.remove("lowest_price_30d"); // depends on what was asked for when it was read
     if fields.get("sku") == current.get("sku") {
         fields.remove("sku");
     }
@@ -441,8 +443,8 @@ fn leave_unchanged_out(fields: &mut Map<String, Value>, current: &Value) -> Vec<
                 price.remove(name);
             }
         }
-        Some(Value::Null) if current["price"].is_null() => {
-            fields.remove("price");
+        Some(Value::Null) => {
+            fields.remove("price"); // read in a currency in which there is none
         }
         _ => {}
     }
@@ -455,14 +457,14 @@ fn leave_unchanged_out(fields: &mut Map<String, Value>, current: &Value) -> Vec<
         let known = present.iter().find(|known| known["id"] == variant["id"]);
         if let (Some(known), Value::Object(variant)) = (known, variant) {
             for name in VARIANT_READ_ONLY {
-                match variant.remove(name) {
-                    Some(sent)
-                        if sent != known[name]
-                            && !(name == "price" && is_present_price(&sent, current)) =>
-                    {
-                        errors.push(read_only(index, name));
-                    }
-                    _ => {}
+                let sent = variant.remove(name).unwrap_or(Value::Null);
+                let unchanged = match name {
+                    "price" => is_present_price(&sent, current),
+                    "inventory" => sent == known[name],
+                    _ => true,
+                };
+                if !sent.is_null() && !unchanged {
+                    errors.push(read_only(index, name));
                 }
             }
         }

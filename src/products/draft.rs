@@ -6,7 +6,7 @@ use super::pricing::Price;
 use super::product::*;
 use super::slug;
 use crate::metadata::{Metadata, MetadataPatch};
-use crate::money::Currency;
+use crate::money::{Currency, Money};
 use platform::clock::Timestamp;
 use platform::db::DbError;
 use platform::http::{FieldError, Patch, Place};
@@ -122,6 +122,26 @@ impl Draft {
             metadata: Metadata::default(),
             variants: vec![VariantDraft::empty()],
         }
+    }
+
+    /// An active product with one variant whose stock is not counted, as imports make them. The bounds
+    /// of the fields are the caller's to keep.
+    pub fn simple(title: &str, sku: Option<&str>, price: Option<Money>) -> Draft {
+        let mut draft = Draft {
+            title: title.to_owned(),
+            ..Draft::empty()
+        };
+        let variant = &mut draft.variants[0];
+        variant.sku = sku.map(str::to_owned);
+        if let Some(Money { amount, currency }) = price {
+            let price = FlatPrice {
+                amount,
+                currency: None,
+                compare_at_amount: None,
+            };
+            variant.set_everyday_price(price, currency);
+        }
+        draft
     }
 
     /// The present state of `product`.
@@ -527,21 +547,6 @@ impl Draft {
                     "not an option of this product",
                 ));
             }
-        }
-    }
-}
-
-impl From<&PriceRow> for Price {
-    fn from(row: &PriceRow) -> Price {
-        Price {
-            id: row.id.clone(),
-            currency: row.currency,
-            amount: row.amount,
-            compare_at_amount: row.compare_at_amount,
-            min_quantity: row.min_quantity,
-            group: row.group.clone(),
-            starts_at_micros: row.starts_at.map(Timestamp::micros),
-            ends_at_micros: row.ends_at.map(Timestamp::micros),
         }
     }
 }

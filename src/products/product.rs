@@ -282,6 +282,21 @@ impl From<Price> for PriceRow {
     }
 }
 
+impl From<&PriceRow> for Price {
+    fn from(row: &PriceRow) -> Price {
+        Price {
+            id: row.id.clone(),
+            currency: row.currency,
+            amount: row.amount,
+            compare_at_amount: row.compare_at_amount,
+            min_quantity: row.min_quantity,
+            group: row.group.clone(),
+            starts_at_micros: row.starts_at.map(Timestamp::micros),
+            ends_at_micros: row.ends_at.map(Timestamp::micros),
+        }
+    }
+}
+
 /// A variant as it is shown.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Variant {

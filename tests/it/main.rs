@@ -5,9 +5,13 @@ mod app;
 mod program;
 
 mod cli;
+mod contract;
 mod doctor;
 mod durability;
+mod inventory;
 mod oauth;
 mod orders;
+mod products;
+mod reports;
 mod smoke;
 mod users;

@@ -173,7 +173,7 @@ async fn newer_schema(place: &Place) {
         ..Default::default()
     };
     let later = platform::db::Migration {
-        version: MIGRATIONS.len() as i64 + 1,
+        version: MIGRATIONS.last().expect("some").version + 1,
         name: "later",
         sqlite: "",
         postgres: "",

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::super::key::{SigningKey, StoredKey};
+use super::super::revocation::RevokedToken;
 use super::*;
 
 const ISSUER: &str = "https://shop.example";
@@ -448,9 +449,15 @@ fn revocation_reaches_remembered_tokens() {
         .unwrap();
     let two = issue(&signer, Algorithm::Hs256, NOW);
     assert!(signer.verify(&one, at(NOW)).is_ok() && signer.verify(&two, at(NOW)).is_ok());
-    signer
-        .revocations()
-        .revoke_token(&claims.jti, &shop(), at(claims.exp), at(NOW));
+    signer.revocations().revoke_token(
+        &RevokedToken {
+            jti: claims.jti.clone(),
+            client_id: shop(),
+            expires_at: at(claims.exp),
+            revoked_at: at(NOW),
+        },
+        at(NOW),
+    );
     assert_eq!(signer.verify(&one, at(NOW)), Err(TokenError::Revoked));
     assert!(signer.verify(&two, at(NOW)).is_ok());
     signer

@@ -8,14 +8,16 @@ use crate::products::product::*;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Param, Row, Select, Tx, placeholders};
 use platform::http::Page;
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 const COLUMNS: &str = "id, title, slug, description, status, type, vendor, brand, categories, tags, options, \
     tax_category, images, seo, attributes, external_id, metadata, version, created_at, updated_at, archived_at";
 
-/// How far back [`Product::lowest_price_30d`] looks: 30 days before a reduction, which itself may have
-/// begun up to as long ago as rows are kept. A year bounds what is read.
+/// How far back the history of prices is read: the 30 days before a reduction that began up to a year
+/// ago.
 const HISTORY: Duration = Duration::from_secs(395 * 24 * 60 * 60);
 
 fn product(row: &Row<'_>) -> Result<Product, DbError> {
@@ -197,26 +199,30 @@ const PRICE: i64 = 2;
 
 /// Variants, stock, prices and gone prices of some products, in one statement. Four parts under each
 /// other rather than a join: joined, each price would repeat for each location. The first part's
-/// casts tell PostgreSQL the types of columns that it leaves empty.
+/// casts tell PostgreSQL the types of columns that it leaves empty. Written without line breaks: the
+/// text is what prepared statements are found by, at every read.
 fn below_sql(count: usize) -> String {
     let ids = placeholders(2, count);
     format!(
-        "SELECT 0, v.product_id, v.id, v.title, v.sku, v.barcode, v.dimensions_mm, v.option_values, v.tax_category,
-            v.metadata, v.position, v.weight_grams, CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT),
-            CAST(NULL AS BIGINT), v.track_inventory, v.allow_backorder
-        FROM variants v WHERE v.product_id IN ({ids}) AND v.deleted_at IS NULL
-        UNION ALL SELECT 1, v.product_id, v.id, s.location_id, NULL, NULL, NULL, NULL, NULL,
-            NULL, s.on_hand, s.allocated, NULL, NULL, NULL, NULL, NULL, NULL
-        FROM variants v JOIN stock s ON s.variant_id = v.id WHERE v.product_id IN ({ids}) AND v.deleted_at IS NULL
-        UNION ALL SELECT 2, v.product_id, v.id, r.id, r.currency, r.price_group, NULL, NULL, NULL,
-            NULL, r.amount, r.compare_at_amount, r.min_quantity, r.starts_at, r.ends_at, r.created_at, NULL, NULL
-        FROM variants v JOIN prices r ON r.variant_id = v.id WHERE v.product_id IN ({ids}) AND v.deleted_at IS NULL
-        UNION ALL SELECT 3, v.product_id, v.id, NULL, h.currency, NULL, NULL, NULL, NULL,
-            NULL, h.amount, NULL, NULL, h.starts_at, h.ends_at, NULL, NULL, NULL
-        FROM variants v JOIN price_history h ON h.variant_id = v.id AND h.ends_at > $1
+        "SELECT CAST(0 AS BIGINT), v.product_id, v.id, v.title, v.sku, v.barcode, v.dimensions_mm, v.option_values, \
+        v.tax_category, v.metadata, v.position, v.weight_grams, CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), \
+        CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), v.track_inventory, v.allow_backorder \
+        FROM variants v WHERE v.product_id IN ({ids}) AND v.deleted_at IS NULL \
+        UNION ALL SELECT 1, v.product_id, v.id, s.location_id, NULL, NULL, NULL, NULL, NULL, NULL, \
+        s.on_hand, s.allocated, NULL, NULL, NULL, NULL, NULL, NULL \
+        FROM variants v JOIN stock s ON s.variant_id = v.id WHERE v.product_id IN ({ids}) AND v.deleted_at IS NULL \
+        UNION ALL SELECT 2, v.product_id, v.id, r.id, r.currency, r.price_group, NULL, NULL, NULL, NULL, \
+        r.amount, r.compare_at_amount, r.min_quantity, r.starts_at, r.ends_at, r.created_at, NULL, NULL \
+        FROM variants v JOIN prices r ON r.variant_id = v.id WHERE v.product_id IN ({ids}) AND v.deleted_at IS NULL \
+        UNION ALL SELECT 3, v.product_id, v.id, NULL, h.currency, NULL, NULL, NULL, NULL, NULL, \
+        h.amount, NULL, NULL, h.starts_at, h.ends_at, NULL, NULL, NULL \
+        FROM variants v JOIN price_history h ON h.variant_id = v.id AND h.ends_at > $1 \
         WHERE v.product_id IN ({ids}) AND v.deleted_at IS NULL AND h.price_group IS NULL AND h.min_quantity = 1"
     )
 }
+
+/// [`below_sql`] for one product.
+static BELOW_ONE: LazyLock<String> = LazyLock::new(|| below_sql(1));
 
 /// What lies below one variant until all rows have been read: they may come in any order.
 #[derive(Default)]
@@ -231,10 +237,10 @@ async fn fill(tx: &mut Tx, products: &mut [Product], asked: &Asked) -> Result<()
     if products.is_empty() {
         return Ok(());
     }
-    let index_of: HashMap<String, usize> = products
+    let index_of: HashMap<&str, usize> = products
         .iter()
         .enumerate()
-        .map(|(index, product)| (product.id.to_string(), index))
+        .map(|(index, product)| (product.id.as_str(), index))
         .collect();
     let mut below: HashMap<String, Below> = HashMap::with_capacity(products.len());
     let since = asked.at - HISTORY;
@@ -245,8 +251,12 @@ async fn fill(tx: &mut Tx, products: &mut [Product], asked: &Asked) -> Result<()
             .iter()
             .map(|product| Param::Text(product.id.as_str())),
     );
+    let sql = match products.len() {
+        1 => Cow::Borrowed(BELOW_ONE.as_str()),
+        count => Cow::Owned(below_sql(count)),
+    };
     // Each row adds to `below`; the vector that comes back holds nothing.
-    tx.fetch_all(&below_sql(products.len()), &params, |row| {
+    tx.fetch_all(&sql, &params, |row| {
         let id: &str = row.get(2)?;
         if !below.contains_key(id) {
             let product = index_of

@@ -46,6 +46,20 @@ impl Tx {
         note_statements(statements);
     }
 
+    /// Takes the lock called `name` until this transaction ends: another transaction that asks for it
+    /// waits, at most as long as for any lock. On SQLite there is one writer anyway.
+    pub async fn lock(&mut self, name: &str) -> Result<(), DbError> {
+        match &mut self.engine {
+            TxEngine::Sqlite(_) => Ok(()),
+            TxEngine::Postgres(tx) => {
+                self.statements += 1;
+                note_statements(1);
+                let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+                tx.execute(sql, &[Param::Text(name)]).await.map(drop)
+            }
+        }
+    }
+
     /// Runs a statement and returns how many rows it changed.
     pub async fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64, DbError> {
         self.count(1);

@@ -237,27 +237,36 @@ fn invalid_header(name: &'static str, expected: &str) -> Problem {
     Problem::new(&codes::INVALID_HEADER, format!("{name}: {expected}")).with_errors(vec![error])
 }
 
-/// Stripe's bare token, or the quoted string of the IETF draft.
+/// What an `Idempotency-Key` looks like, for the OpenAPI document: Stripe's bare token, or the quoted
+/// string of the IETF draft.
+pub const IDEMPOTENCY_KEY_PATTERN: &str = r#"^([!#-~][!-~]{0,254}|"[!#-~]{1,255}")$"#;
+
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };
     let text = value.to_str().unwrap_or_default().trim();
-    let bare = text
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or(text);
-    if (1..=255).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_graphic()) {
-        return Ok(Some(bare.to_owned()));
+    let bare = match text.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"').filter(|rest| !rest.contains('"')),
+        None => Some(text),
+    };
+    let valid =
+        |key: &&str| (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+    match bare.filter(valid) {
+        Some(key) => Ok(Some(key.to_owned())),
+        None => Err(invalid_header(
+            "Idempotency-Key",
+            "expected 1 to 255 visible ASCII characters",
+        )),
     }
-    Err(invalid_header(
-        "Idempotency-Key",
-        "expected 1 to 255 visible ASCII characters",
-    ))
 }
 
+/// What an `If-Match` looks like, for the OpenAPI document.
+pub const IF_MATCH_PATTERN: &str =
+    r#"^(\*|(W/)?("[0-9]{1,18}([.-][!#-~]{0,64})?"|[0-9]{1,18}([.-][!#-~]{0,64})?))$"#;
+
 /// The version in `If-Match`; `*` asks only that the object exists. A proxy's `W/` or encoding suffix
-/// is tolerated.
+/// is tolerated, and so are missing quotes.
 fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else {
         return Ok(None);
@@ -266,14 +275,25 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     if text == "*" {
         return Ok(None);
     }
-    let inner = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
-    let version = inner
-        .split(['.', '-'])
-        .next()
-        .and_then(|version| version.parse().ok());
+    let version = version_of_tag(text);
     version
         .map(Some)
         .ok_or_else(|| invalid_header("If-Match", "expected an ETag as it was answered, or *"))
+}
+
+fn version_of_tag(text: &str) -> Option<i64> {
+    let tag = text.strip_prefix("W/").unwrap_or(text);
+    let inner = match tag.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"')?,
+        None => tag,
+    };
+    let (version, suffix) = match inner.find(['.', '-']) {
+        Some(at) => (&inner[..at], &inner[at + 1..]),
+        None => (inner, ""),
+    };
+    let plain = suffix.len() <= 64 && suffix.bytes().all(|b| b.is_ascii_graphic() && b != b'"');
+    let digits = (1..=18).contains(&version.len()) && version.bytes().all(|b| b.is_ascii_digit());
+    (plain && digits).then(|| version.parse().ok()).flatten()
 }
 
 fn fingerprint(method: &Method, path: &str, query: Option<&str>, body: &[u8]) -> String {

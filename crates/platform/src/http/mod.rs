@@ -3,6 +3,7 @@
 
 mod command;
 mod cursor;
+mod document;
 mod endpoint;
 mod layer;
 mod page;
@@ -13,9 +14,13 @@ mod schema;
 mod server;
 mod strict;
 
-pub use command::{BODY_BYTES_MAX, Command, MergePatch, Once, forget_expired_keys, read_body};
+pub use command::{
+    BODY_BYTES_MAX, Command, IDEMPOTENCY_KEY_PATTERN, IF_MATCH_PATTERN, MergePatch, Once,
+    forget_expired_keys, read_body,
+};
 pub use cursor::CursorKey;
-pub use endpoint::{Access, Document, Endpoint, Operation, delete, get, patch, post, put};
+pub use document::Document;
+pub use endpoint::{Access, Endpoint, Operation, delete, get, patch, post, put};
 pub use layer::{Answered, ClientName, PeerAddress, RequestId, Stack, current_request_id};
 pub use page::{Page, PageQuery};
 pub use problem::{Code, FieldError, Place, Problem, codes};

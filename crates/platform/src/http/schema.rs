@@ -84,6 +84,16 @@ impl Schema {
             }
             return;
         }
+        if let ValidationErrorKind::AnyOf { context } = error.kind() {
+            // `anyOf: [T, null]` is an optional T: what is wrong is what T says.
+            let mut forms = context.iter().filter(|errors| !is_null_expected(errors));
+            if let (Some(form), None) = (forms.next(), forms.next()) {
+                for error in form {
+                    self.explain(error, errors);
+                }
+                return;
+            }
+        }
         let (code, detail) = describe(error.kind(), error.instance());
         let pointer = match error.kind() {
             ValidationErrorKind::Required { property } => {
@@ -101,6 +111,13 @@ impl Schema {
         let code = self.json.pointer(parent)?.get("x-code")?.as_str()?;
         (code == "money_must_be_integer").then_some("money_must_be_integer")
     }
+}
+
+fn is_null_expected(errors: &[jsonschema::ValidationError<'_>]) -> bool {
+    let [error] = errors else {
+        return false;
+    };
+    matches!(error.kind(), ValidationErrorKind::Type { kind: TypeKind::Single(one) } if one.to_string() == "null")
 }
 
 fn escape(name: &str) -> String {

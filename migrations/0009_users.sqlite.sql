@@ -1,0 +1,1 @@
+-- SQLite compares text by bytes already; PostgreSQL is told to here.

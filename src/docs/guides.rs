@@ -1,0 +1,159 @@
+//! What holds for every endpoint, told once, before the endpoints.
+
+use super::html::Html;
+use super::prose;
+
+/// A short text with something to paste beside it.
+pub struct Guide {
+    /// Its anchor.
+    pub id: &'static str,
+    pub title: &'static str,
+    text: &'static str,
+    /// `$BASE` stands for the address of the server.
+    sample: &'static str,
+}
+
+/// In reading order.
+pub const GUIDES: [Guide; 6] = [
+    Guide {
+        id: "getting-started",
+        title: "Getting started",
+        text: "Three calls take you from nothing to an order.\n\n\
+            - Get a client id and a secret: `tradepost clients create --name my-shop`. The secret is shown once.\n\
+            - Trade them for an access token, which is good for an hour.\n\
+            - Send the token with every request: `Authorization: Bearer …`.\n\n\
+            Bodies are JSON. Times are RFC 3339 in UTC. Money is an integer of minor units with its currency: \
+            `1999` and `USD` is 19.99 dollars.",
+        sample: r#"# 1. a token
+TOKEN=$(curl -s $BASE/oauth/token \
+  -H 'Content-Type: application/json' \
+  -d '{
+    "grant_type": "client_credentials",
+    "client_id": "YOUR_CLIENT_ID",
+    "client_secret": "YOUR_CLIENT_SECRET"
+  }' |
+  sed 's/.*"access_token": *"\([^"]*\)".*/\1/')
+
+# 2. what is there to buy?
+curl "$BASE/v2/products?limit=3" \
+  -H "Authorization: Bearer $TOKEN"
+
+# 3. buy it
+curl $BASE/v2/orders \
+  -H "Authorization: Bearer $TOKEN" \
+  -H 'Idempotency-Key: my-first-order' \
+  -H 'Content-Type: application/json' \
+  -d '{
+    "user_id": "user_123",
+    "currency": "USD",
+    "items": [
+      {"variant_id": "VARIANT_ID", "quantity": 1}
+    ]
+  }'"#,
+    },
+    Guide {
+        id: "idempotency",
+        title: "Idempotency",
+        text: "A request that timed out may have been carried out. Send an `Idempotency-Key` with every POST, and \
+            sending it again is safe: the first answer is replayed, byte for byte, with `Idempotent-Replayed: true`.\n\n\
+            - 1 to 255 visible ASCII characters, for instance a UUID; new for every new thing you want to happen\n\
+            - kept for 24 hours, per client\n\
+            - the same key with another body is refused: 422 `idempotency_key_reused`\n\
+            - while the first request still runs: 409 `idempotency_in_progress`, with `Retry-After`\n\n\
+            The key is stored in the transaction that does the work, so there is no moment at which one exists without \
+            the other. Answers 5xx are never stored: repeating them completes the work.",
+        sample: r#"curl -i $BASE/v2/orders \
+  -H "Authorization: Bearer $TOKEN" \
+  -H 'Idempotency-Key: 5f0c2e9a-order-10042' \
+  -H 'Content-Type: application/json' \
+  -d @order.json
+
+# again, after a timeout: the same answer, one order
+HTTP/1.1 201 Created
+Idempotent-Replayed: true"#,
+    },
+    Guide {
+        id: "paging",
+        title: "Paging",
+        text: "A list answers a bare JSON array, oldest first. `limit` is 1 to 250, 50 when absent. More than 250 is \
+            refused, so that a short page always means the end.\n\n\
+            Follow the `Link` header with `rel=\"next\"` until there is none. It carries a cursor: the hundredth page \
+            costs the same as the first, and rows that are added while you read are neither skipped nor repeated. \
+            `offset` works too, for jumping to a place.\n\n\
+            `X-Total-Count` is sent when you ask with `include_total=true`.",
+        sample: r#"curl -i "$BASE/v2/orders?status=confirmed&limit=100" \
+  -H "Authorization: Bearer $TOKEN"
+
+HTTP/1.1 200 OK
+Link: <$BASE/v2/orders?status=confirmed&limit=100&cursor=eyJ…>; rel="next""#,
+    },
+    Guide {
+        id: "handling-errors",
+        title: "Handling errors",
+        text: "Every error under `/v2` is `application/problem+json` (RFC 9457). Branch on `code`: it is stable and never \
+            renamed. `title` is the same for all problems of a type, `detail` tells about this one, and `errors` lists \
+            every violation of the request at once, each with a pointer into the body, a parameter or a header.\n\n\
+            `/oauth/token` answers in the form of RFC 6749, because every OAuth library expects that. \
+            `WWW-Authenticate` says what is missing on 401 and 403.\n\n\
+            Quote `request_id` when you ask for help. All codes are in the [error catalogue](#errors).",
+        sample: r##"HTTP/1.1 422 Unprocessable Content
+Content-Type: application/problem+json
+
+{
+  "type": "$BASE/problems/validation_failed",
+  "title": "A field breaks a rule",
+  "status": 422,
+  "detail": "1 field is not valid",
+  "code": "validation_failed",
+  "request_id": "0192f3a0-7c1e",
+  "errors": [
+    {
+      "pointer": "#/items/0/quantity",
+      "code": "too_small",
+      "detail": "must be at least 1"
+    }
+  ]
+}"##,
+    },
+    Guide {
+        id: "rate-limits",
+        title: "Rate limits",
+        text: "Each client has a budget that fills up again all the time. The headers say how much is left, so a client can \
+            slow down before it is stopped.\n\n\
+            Over the budget the answer is 429 with `Retry-After` in seconds. Wait that long, add a little chance so that \
+            your workers do not all come back at once, and send the request again with the same `Idempotency-Key`.",
+        sample: r#"HTTP/1.1 200 OK
+RateLimit-Policy: "default";q=6000;w=60
+RateLimit: "default";r=5999;t=12
+X-RateLimit-Limit: 6000
+X-RateLimit-Remaining: 5999
+X-RateLimit-Reset: 12"#,
+    },
+    Guide {
+        id: "versioning",
+        title: "Versioning",
+        text: "The version is in the path. `/v2` only ever grows: new endpoints, new optional parameters, new fields in \
+            answers. Ignore fields that you do not know. Removing or renaming something, a new required field and a new \
+            validation rule are breaking, and wait for `/v3`.\n\n\
+            What is going away says so in advance with `Deprecation` and `Sunset` headers. `API-Version` tells \
+            which release answered. A machine-readable description is at [/openapi.json](/openapi.json).",
+        sample: r#"HTTP/1.1 200 OK
+API-Version: 2.1.0
+Deprecation: @1767225600
+Sunset: Fri, 01 Jan 2027 00:00:00 GMT"#,
+    },
+];
+
+/// Writes one guide as a section of the reference.
+pub fn write(h: &mut Html, guide: &Guide, base: &str) {
+    h.el("section", &[("id", guide.id), ("class", "row")], |h| {
+        h.el("div", &[("class", "text")], |h| {
+            h.leaf("h2", &[], guide.title);
+            prose::write(h, guide.text);
+        });
+        h.el("div", &[("class", "aside")], |h| {
+            let sample = guide.sample.replace("$BASE", base.trim_end_matches('/'));
+            h.leaf("pre", &[("class", "code"), ("tabindex", "0")], &sample);
+        });
+    });
+}

@@ -1,0 +1,169 @@
+//! What an operator does with clients: register, list, exchange the secret, revoke.
+
+use super::client::{ClientId, ClientSecret, LIVE_SECRETS_MAX, Network};
+use super::key::Algorithm;
+use super::scope::Scopes;
+use super::store;
+use platform::clock::Timestamp;
+use platform::db::{DbError, Tx};
+use platform::events::{self, NewEvent};
+use platform::secrets::random_base62;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// How long the old secret works beside the new one unless the operator says otherwise.
+pub const OVERLAP_DEFAULT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest overlap: a week.
+pub const OVERLAP_MAX: Duration = Duration::from_secs(168 * 60 * 60);
+/// Whom the event log names: there is no other way yet than the command line.
+const ACTOR: &str = "operator";
+
+/// A client to be registered.
+#[derive(Clone, Debug)]
+pub struct NewClient {
+    pub name: String,
+    pub scopes: Scopes,
+    pub signing_alg: Algorithm,
+    /// Life of its tokens in seconds, 60 to 86,400; the server's setting when `None`.
+    pub token_ttl_seconds: Option<u32>,
+    pub expires_at: Option<Timestamp>,
+    /// Addresses it may ask for tokens from; anywhere when empty. At most 100.
+    pub ip_allow: Vec<Network>,
+}
+
+/// A client as an operator sees it.
+#[derive(Clone, Debug)]
+pub struct ListedClient {
+    pub id: ClientId,
+    pub name: String,
+    pub scopes: Scopes,
+    pub signing_alg: Algorithm,
+    pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    /// Since when it gets no token.
+    pub disabled_at: Option<Timestamp>,
+    /// Newest first, expired ones included.
+    pub secrets: Vec<ListedSecret>,
+}
+
+/// What may be shown of a secret.
+#[derive(Clone, Debug)]
+pub struct ListedSecret {
+    pub id: String,
+    /// Its last four characters.
+    pub hint: String,
+    pub created_at: Timestamp,
+    /// From this instant on it no longer works.
+    pub expires_at: Option<Timestamp>,
+    /// When it last opened the door, to about ten seconds.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Why a client could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    #[error("there is no client {0}")]
+    NoClient(ClientId),
+    #[error("an old secret can live on for at most 168 hours")]
+    OverlapTooLong,
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Registers a client and returns its id and its first secret, which is shown this once.
+pub async fn create_client(
+    tx: &mut Tx,
+    new: &NewClient,
+    now: Timestamp,
+) -> Result<(ClientId, ClientSecret), DbError> {
+    let id: ClientId = format!("cli_{}", random_base62(22))
+        .parse()
+        .expect("letters and digits");
+    let secret = ClientSecret::generate();
+    store::insert_client(tx, &id, new, now).await?;
+    store::insert_secret(tx, &id, &secret, now).await?;
+    let data = json!({ "name": new.name, "scopes": new.scopes });
+    append(tx, "client.created", &id, 1, data, now).await?;
+    Ok((id, secret))
+}
+
+/// All clients, oldest first, at most 10,000.
+pub async fn list_clients(tx: &mut Tx) -> Result<Vec<ListedClient>, DbError> {
+    let mut secrets: HashMap<String, Vec<ListedSecret>> = HashMap::new();
+    for (client, secret) in store::secrets_listed(tx).await? {
+        secrets.entry(client).or_default().push(secret);
+    }
+    let at = |time: jiff::Timestamp| Timestamp::from_micros(time.as_microsecond());
+    let clients = store::clients(tx).await?.into_iter();
+    let listed = clients.map(|client| ListedClient {
+        secrets: secrets.remove(client.id.as_str()).unwrap_or_default(),
+        id: client.id,
+        name: client.name,
+        scopes: client.scopes,
+        signing_alg: client.signing_alg,
+        created_at: at(client.created_at),
+        expires_at: client.expires_at.map(at),
+        disabled_at: client.disabled_at.map(at),
+    });
+    Ok(listed.collect())
+}
+
+/// Gives a client a new secret, which is shown this once. The one that was newest works on for `overlap`
+/// (at most [`OVERLAP_MAX`]; zero ends it at once), or as long as it would have anyway; one that was
+/// older than that ends now.
+pub async fn rotate_secret(
+    tx: &mut Tx,
+    id: &ClientId,
+    overlap: Duration,
+    now: Timestamp,
+) -> Result<ClientSecret, AdminError> {
+    if overlap > OVERLAP_MAX {
+        return Err(AdminError::OverlapTooLong);
+    }
+    let touched = store::touch_client(tx, id, now).await?;
+    let version = touched.ok_or_else(|| AdminError::NoClient(id.clone()))?;
+    let end = now + overlap;
+    let old = store::secrets(tx, id).await?;
+    for (index, secret) in old.iter().enumerate() {
+        let stays = index + 1 < LIVE_SECRETS_MAX;
+        let end = if stays { end } else { now };
+        if secret.expires_at.is_none_or(|known| known > end.to_jiff()) {
+            store::expire_secret(tx, &secret.id, end).await?;
+        }
+    }
+    let secret = ClientSecret::generate();
+    store::insert_secret(tx, id, &secret, now).await?;
+    let data = json!({ "old_secret_expires_at": end });
+    append(tx, "client.rotated", id, version, data, now).await?;
+    Ok(secret)
+}
+
+/// Disables a client for good: it gets no token any more, and those it has are dead on every node within
+/// a second.
+pub async fn revoke_client(tx: &mut Tx, id: &ClientId, now: Timestamp) -> Result<(), AdminError> {
+    let touched = store::touch_client(tx, id, now).await?;
+    let version = touched.ok_or_else(|| AdminError::NoClient(id.clone()))?;
+    store::disable_client(tx, id, now).await?;
+    Ok(append(tx, "client.revoked", id, version, json!({}), now).await?)
+}
+
+async fn append(
+    tx: &mut Tx,
+    kind: &str,
+    id: &ClientId,
+    version: i64,
+    data: Value,
+    at: Timestamp,
+) -> Result<(), DbError> {
+    let event = NewEvent {
+        kind,
+        object_type: "client",
+        object_id: id.as_str(),
+        object_version: version,
+        actor: ACTOR,
+        data: &data.to_string(),
+        at,
+    };
+    events::append(tx, &event).await
+}

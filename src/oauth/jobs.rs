@@ -1,0 +1,43 @@
+//! What the chapter does by itself: it follows revocations and keys, and writes down what was noted.
+
+use crate::app::App;
+use std::fmt::Display;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A revoked token is dead on every node within a second: half of it is for looking.
+const REFRESH_EVERY: Duration = Duration::from_millis(500);
+/// Looks between two writes of the noted uses of secrets: 10 s.
+const WRITE_USES_EVERY: u64 = 20;
+/// Looks between two rounds of key rotation and clearing up: 5 min.
+const ROTATE_EVERY: u64 = 600;
+
+/// Looks after tokens, secrets and keys until `stop` becomes true.
+pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
+    for look in 1_u64.. {
+        tokio::select! {
+            () = tokio::time::sleep(REFRESH_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+        let (oauth, db, now) = (&app.oauth, &app.db, app.clock.now());
+        warn("follow revocations and keys", oauth.refresh(db, now).await);
+        if look % WRITE_USES_EVERY == 0 {
+            warn("write the last use of secrets", oauth.write_uses(db).await);
+        }
+        if look % ROTATE_EVERY == 0 {
+            warn("rotate the signing keys", oauth.rotate_keys(db, now).await);
+            warn("clear up", oauth.forget_expired(db, now).await);
+        }
+    }
+    warn(
+        "write the last use of secrets",
+        app.oauth.write_uses(&app.db).await,
+    );
+}
+
+/// A failure here is no request's: it is logged, and the next look tries again.
+fn warn<E: Display>(what: &'static str, outcome: Result<(), E>) {
+    if let Err(error) = outcome {
+        tracing::error!(%error, "oauth could not {what}; tried again later");
+    }
+}

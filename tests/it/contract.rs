@@ -1,0 +1,420 @@
+//! The OpenAPI document, held against the program that serves it.
+
+use crate::app::TestApp;
+use axum::http::Method;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use tradepost::config::Config;
+use tradepost::oauth::{Scope, Scopes};
+use tradepost::openapi;
+
+fn document() -> Value {
+    let text = openapi::document(&Config::default().public_url);
+    serde_json::from_str(&text).expect("the document is JSON")
+}
+
+struct Operation {
+    method: Method,
+    path: String,
+    body: Value,
+}
+
+impl Operation {
+    /// The path with ids that nothing has.
+    fn target(&self) -> String {
+        fill(&self.path)
+    }
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+    fn scope(&self) -> Option<&str> {
+        self.body
+            .pointer("/security/0/oauth2/0")
+            .and_then(Value::as_str)
+    }
+}
+
+fn fill(path: &str) -> String {
+    let segments = path.split('/').map(|segment| {
+        if segment.starts_with('{') {
+            "none_1"
+        } else {
+            segment
+        }
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+fn operations(document: &Value) -> Vec<Operation> {
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, body) in item.as_object().expect("methods") {
+            all.push(Operation {
+                method: method.to_uppercase().parse().expect("a method"),
+                path: path.clone(),
+                body: body.clone(),
+            });
+        }
+    }
+    all
+}
+
+#[test]
+fn the_committed_document_is_the_one_that_is_served() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == openapi::document(&Config::default().public_url),
+        "docs/openapi.json is not what the program serves: run `cargo xtask openapi` and review the diff"
+    );
+}
+
+/// What needs no token. An endpoint that is added here is a decision.
+#[test]
+fn exactly_these_operations_are_public() {
+    let document = document();
+    let public: Vec<String> = operations(&document)
+        .iter()
+        .filter(|operation| operation.scope().is_none())
+        .map(Operation::name)
+        .collect();
+    let known = [
+        "POST /oauth/token",
+        "POST /oauth/revoke",
+        "GET /.well-known/jwks.json",
+        "GET /.well-known/oauth-authorization-server",
+        "GET /.well-known/oauth-protected-resource",
+        "GET /.well-known/oauth-protected-resource/v2",
+        "GET /healthz",
+        "GET /readyz",
+        "GET /metrics",
+        "GET /openapi.json",
+        "GET /docs",
+        "GET /docs/{file}",
+        "GET /problems/{code}",
+    ];
+    let unknown: Vec<&String> = public
+        .iter()
+        .filter(|name| !known.contains(&name.as_str()))
+        .collect();
+    assert_eq!(unknown, Vec::<&String>::new());
+    assert!(!public.iter().any(|name| name.contains("/v2/")));
+}
+
+#[tokio::test]
+async fn every_operation_of_v2_needs_a_token_with_its_scope() {
+    let app = TestApp::start().await;
+    let document = document();
+    let mut without: BTreeMap<String, _> = BTreeMap::new();
+    for operation in operations(&document) {
+        if !operation.path.starts_with("/v2") {
+            continue;
+        }
+        let name = operation.name();
+        let scope = operation
+            .scope()
+            .unwrap_or_else(|| panic!("{name} names no scope"))
+            .to_owned();
+        let target = operation.target();
+        let anonymous = app.anonymous();
+        let reply = anonymous
+            .request(operation.method.clone(), &target)
+            .send()
+            .await;
+        assert_eq!(
+            (reply.status, reply.code().as_str()),
+            (401, "unauthorized"),
+            "{name}"
+        );
+        assert!(
+            reply
+                .header("www-authenticate")
+                .starts_with("Bearer realm=\"api\""),
+            "{name}"
+        );
+        if !without.contains_key(&scope) {
+            let others = Scope::ALL
+                .iter()
+                .map(|s| s.name())
+                .filter(|name| *name != scope);
+            let others = others.collect::<Vec<_>>().join(" ");
+            without.insert(scope.clone(), app.client(&others).await);
+        }
+        let reply = without[&scope]
+            .request(operation.method.clone(), &target)
+            .send()
+            .await;
+        assert_eq!(
+            (reply.status, reply.code().as_str()),
+            (403, "insufficient_scope"),
+            "{name}"
+        );
+        let challenge = reply.header("www-authenticate");
+        assert!(
+            challenge.contains(&format!("scope=\"{scope}\"")),
+            "{name}: {challenge}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn each_path_knows_the_documented_methods_and_no_other() {
+    let app = TestApp::start().await;
+    let document = document();
+    let shop = app.client(&Scopes::all().to_string()).await;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        let mut expected: BTreeSet<String> = item
+            .as_object()
+            .expect("methods")
+            .keys()
+            .map(|m| m.to_uppercase())
+            .collect();
+        let documented = expected.clone();
+        if expected.contains("GET") {
+            expected.insert("HEAD".into());
+        }
+        expected.insert("OPTIONS".into());
+        let target = fill(path);
+        let listed =
+            |allow: &str| -> BTreeSet<String> { allow.split(", ").map(str::to_owned).collect() };
+        let tried = [
+            "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "QUERY", "TRACE", "PURGE", "MADEUP",
+        ];
+        for method in tried.iter().filter(|method| !expected.contains(**method)) {
+            for caller in [&app.anonymous(), &shop] {
+                let method: Method = method.parse().expect("a token");
+                let reply = caller.request(method.clone(), &target).send().await;
+                assert_eq!(reply.status, 405, "{method} {path}");
+                assert_eq!(listed(reply.header("allow")), expected, "{method} {path}");
+                if method == Method::HEAD {
+                    continue;
+                }
+                match path.starts_with("/oauth/") {
+                    true => assert_eq!(reply.json()["error"], "invalid_request", "{method} {path}"),
+                    false => assert_eq!(reply.code(), "method_not_allowed", "{method} {path}"),
+                }
+            }
+        }
+        let options = app
+            .anonymous()
+            .request(Method::OPTIONS, &target)
+            .header("origin", "https://shop.example")
+            .header("access-control-request-method", "GET")
+            .header("access-control-request-headers", "authorization")
+            .send()
+            .await;
+        assert_eq!((options.status, options.body.len()), (204, 0), "{path}");
+        assert_eq!(listed(options.header("allow")), expected, "{path}");
+        assert_eq!(
+            listed(options.header("access-control-allow-methods")),
+            expected
+        );
+        assert_eq!(options.header("access-control-allow-origin"), "*");
+        assert_eq!(options.header("access-control-max-age"), "7200");
+        let headers = options.header("access-control-allow-headers");
+        for name in [
+            "Authorization",
+            "Content-Type",
+            "Idempotency-Key",
+            "If-Match",
+        ] {
+            assert!(headers.contains(name), "{path}: {name}");
+        }
+        if documented.contains("GET") {
+            let get = shop.get(&target).await;
+            let head = shop.request(Method::HEAD, &target).send().await;
+            assert_eq!(
+                (head.status, head.body.len()),
+                (get.status, 0),
+                "HEAD {path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_problem() {
+    let app = TestApp::start().await;
+    let shop = app.client("users:read").await;
+    for path in [
+        "/",
+        "/v2",
+        "/v2/nothing",
+        "/v2/users/",
+        "/oauth",
+        "/docs/",
+        "/v2//users",
+    ] {
+        for caller in [&app.anonymous(), &shop] {
+            let reply = caller.get(path).await;
+            assert_eq!(
+                (reply.status, reply.code().as_str()),
+                (404, "not_found"),
+                "{path}"
+            );
+            assert_eq!(reply.header("content-type"), "application/problem+json");
+        }
+    }
+}
+
+#[test]
+fn the_document_is_sound() {
+    let document = document();
+    assert_eq!(document["openapi"], "3.1.0");
+    let mut ids = BTreeSet::new();
+    let scopes = document
+        .pointer("/components/securitySchemes/oauth2/flows/clientCredentials/scopes")
+        .and_then(Value::as_object)
+        .expect("scopes");
+    assert!(
+        scopes
+            .values()
+            .all(|text| text.as_str().is_some_and(|text| !text.is_empty()))
+    );
+    let tags: Vec<&str> = document["tags"]
+        .as_array()
+        .expect("tags")
+        .iter()
+        .filter_map(|tag| tag["name"].as_str())
+        .collect();
+    let codes: BTreeSet<&str> = document["x-error-codes"]
+        .as_array()
+        .expect("codes")
+        .iter()
+        .filter_map(|code| code["code"].as_str())
+        .collect();
+    for operation in operations(&document) {
+        let name = operation.name();
+        let id = operation.body["operationId"].as_str().expect("an id");
+        assert!(ids.insert(id.to_owned()), "{name}: {id} is not unique");
+        assert!(
+            !operation.body["summary"]
+                .as_str()
+                .unwrap_or_default()
+                .is_empty(),
+            "{name}"
+        );
+        let tag = operation.body["tags"][0].as_str().unwrap_or_default();
+        assert!(
+            tags.contains(&tag),
+            "{name}: the tag `{tag}` is not described in src/openapi.rs"
+        );
+        if let Some(scope) = operation.scope() {
+            assert!(scopes.contains_key(scope), "{name}: {scope}");
+        }
+        let responses = operation.body["responses"].as_object().expect("responses");
+        assert!(
+            responses.keys().any(|status| status.starts_with('2')),
+            "{name}"
+        );
+        assert!(
+            responses.contains_key("4XX") && responses.contains_key("5XX"),
+            "{name}"
+        );
+        assert!(!responses.contains_key("default"), "{name}");
+        let declared: Vec<&str> = operation.body["parameters"]
+            .as_array()
+            .expect("parameters")
+            .iter()
+            .filter(|parameter| parameter["in"] == "path")
+            .filter_map(|parameter| parameter["name"].as_str())
+            .collect();
+        let in_path: Vec<&str> = operation
+            .path
+            .split('/')
+            .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+            .collect();
+        assert_eq!(declared, in_path, "{name}");
+        for code in operation.body["x-error-codes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            let code = code.as_str().unwrap_or_default();
+            assert!(
+                codes.contains(code),
+                "{name}: {code} is not in src/error.rs"
+            );
+        }
+        for link in responses
+            .values()
+            .filter_map(|response| response["links"].as_object())
+        {
+            for link in link.values() {
+                let target = link["operationId"].as_str().unwrap_or_default();
+                assert!(
+                    document
+                        .to_string()
+                        .contains(&format!("\"operationId\":\"{target}\""))
+                );
+            }
+        }
+    }
+    every_reference_leads_somewhere(&document, &document);
+}
+
+fn every_reference_leads_somewhere(document: &Value, value: &Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                if let ("$ref", Some(target)) = (name.as_str(), member.as_str()) {
+                    let pointer = target
+                        .strip_prefix('#')
+                        .unwrap_or_else(|| panic!("{target}"));
+                    assert!(document.pointer(pointer).is_some(), "{target}");
+                }
+                every_reference_leads_somewhere(document, member);
+            }
+        }
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| every_reference_leads_somewhere(document, item)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_reference_is_served_for_programs_and_for_people() {
+    let app = TestApp::start().await;
+    let anyone = app.anonymous();
+    let served = anyone.get("/openapi.json").await;
+    assert_eq!(served.status, 200);
+    assert_eq!(served.header("content-type"), "application/json");
+    assert_eq!(served.text(), openapi::document(&app.config.public_url));
+    let again = anyone
+        .request(Method::GET, "/openapi.json")
+        .header("if-none-match", served.header("etag"))
+        .send()
+        .await;
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    let docs = anyone.get("/docs").await;
+    assert_eq!(docs.header("content-type"), "text/html; charset=utf-8");
+    let policy = docs.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"));
+    assert!(docs.text().contains("/v2/users"));
+    let page = docs.text();
+    let files: Vec<&str> = page
+        .split('"')
+        .filter(|text| text.starts_with("/docs/"))
+        .collect();
+    assert!(files.len() >= 3);
+    for file in files {
+        let reply = anyone.get(file).await;
+        assert_eq!(reply.status, 200, "{file}");
+        assert!(reply.header("cache-control").contains("immutable"));
+    }
+    assert_eq!(
+        anyone
+            .get("/docs/reference.0000000000000000.css")
+            .await
+            .status,
+        404
+    );
+    for code in document()["x-error-codes"].as_array().expect("codes") {
+        let path = format!("/problems/{}", code["code"].as_str().expect("text"));
+        let reply = anyone.get(&path).await;
+        assert_eq!(reply.status, 200, "{path}");
+        assert!(reply.text().contains(code["code"].as_str().expect("text")));
+    }
+    assert_eq!(anyone.get("/problems/none").await.status, 404);
+}
