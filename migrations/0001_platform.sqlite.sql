@@ -24,17 +24,16 @@ CREATE TABLE jobs (
     id TEXT NOT NULL PRIMARY KEY,
     kind TEXT NOT NULL,
     payload TEXT NOT NULL,
-    priority BIGINT NOT NULL,
-    run_at BIGINT NOT NULL,
+    priority BIGINT NOT NULL CHECK (priority BETWEEN 0 AND 3),
+    run_at BIGINT NOT NULL,         -- not before; of a running one, when its lease ends
     attempts BIGINT NOT NULL,
     attempts_max BIGINT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'dead')),
     lease_owner TEXT,
-    lease_until BIGINT,
     last_error TEXT,
     created_at BIGINT NOT NULL
 );
-CREATE INDEX jobs_due ON jobs (kind, state, priority, run_at, id);
+CREATE INDEX jobs_due ON jobs (kind, priority, run_at, id) WHERE state <> 'dead';
 
 CREATE TABLE idempotency_keys (
     client_id TEXT NOT NULL,

@@ -30,6 +30,7 @@ product_codes! {
     REPORT_FAILED = "report_failed" 409 "The report could not be made." "`problem` says why; it is on the run too.";
     REPORT_EXPIRED = "report_expired" 410 "The file of the report was removed." "Files are kept for seven days. Ask for the report again.";
     REPORT_TOO_LARGE = "report_too_large" 422 "The report has too many rows or bytes." "A report has at most 1,000,000 rows and 64 MiB. Ask for a shorter range.";
+    UNKNOWN_USER = "unknown_user" 422 "There is no such user." "The `user_id` in the body names no user, or one that was deleted. `errors` points at it. Nothing was changed.";
 }
 
 /// Every code that this server can answer, for the OpenAPI document and `/problems/<code>`.

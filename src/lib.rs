@@ -12,13 +12,17 @@ pub mod metadata;
 pub mod migrations;
 pub mod money;
 pub mod openapi;
+pub mod operations;
 pub mod router;
 pub mod tasks;
 pub mod telemetry;
 
-pub mod docs;
+pub mod integrations;
+pub mod notifications;
 pub mod oauth;
 pub mod orders;
 pub mod products;
 pub mod reports;
 pub mod users;
+
+pub mod docs;

@@ -23,11 +23,12 @@ pub static MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/0001_platform.postgres.sql"),
     },
     shared!(2, "core", "0002_core.sql"),
-    Migration {
-        version: 9,
-        name: "users",
-        sqlite: include_str!("../migrations/0009_users.sqlite.sql"),
-        postgres: include_str!("../migrations/0009_users.postgres.sql"),
-    },
+    shared!(3, "notifications", "0003_notifications.sql"),
     shared!(4, "reports", "0004_reports.sql"),
+    Migration {
+        version: 6,
+        name: "users",
+        sqlite: include_str!("../migrations/0006_users.sqlite.sql"),
+        postgres: include_str!("../migrations/0006_users.postgres.sql"),
+    },
 ];

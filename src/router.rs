@@ -7,7 +7,7 @@ use crate::oauth::Scope;
 use crate::oauth::error::OAuthError;
 use crate::oauth::guard::guarded;
 use crate::products::{self, inventory};
-use crate::{docs, oauth, orders, reports, users};
+use crate::{docs, integrations, notifications, oauth, operations, orders, reports, users};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -19,18 +19,39 @@ fn needs(scope: Scope) -> Access {
     Access::Scope(scope.name())
 }
 
-/// Every endpoint.
-#[rustfmt::skip]
+/// Every endpoint, chapter by chapter.
 pub fn endpoints() -> Vec<Endpoint<App>> {
+    [
+        authentication(),
+        users(),
+        products(),
+        orders(),
+        notifications(),
+        reports(),
+        integrations(),
+        operations(),
+        documentation(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[rustfmt::skip]
+fn authentication() -> Vec<Endpoint<App>> {
     vec![
-        // Authentication
         post("/oauth/token", Access::Public, oauth::api::token, oauth::api::token_operation()),
         post("/oauth/revoke", Access::Public, oauth::api::revoke, oauth::api::revoke_operation()),
         get("/.well-known/jwks.json", Access::Public, oauth::api::keys, oauth::api::keys_operation()),
         get("/.well-known/oauth-authorization-server", Access::Public, oauth::api::server, oauth::api::server_operation()),
         get("/.well-known/oauth-protected-resource", Access::Public, oauth::api::resource, oauth::api::resource_operation()),
         get("/.well-known/oauth-protected-resource/v2", Access::Public, oauth::api::resource, oauth::api::resource_v2_operation()),
-        // Users
+    ]
+}
+
+#[rustfmt::skip]
+fn users() -> Vec<Endpoint<App>> {
+    vec![
         get("/v2/users", needs(Scope::UsersRead), users::api::list, users::api::list_operation()),
         post("/v2/users", needs(Scope::UsersWrite), users::api::create, users::api::create_operation()),
         get("/v2/users/{id}", needs(Scope::UsersRead), users::api::get, users::api::get_operation()),
@@ -39,7 +60,12 @@ pub fn endpoints() -> Vec<Endpoint<App>> {
         delete("/v2/users/{id}", needs(Scope::UsersWrite), users::api::delete, users::api::delete_operation()),
         post("/v2/users/{id}/anonymize", needs(Scope::UsersWrite), users::api::anonymize, users::api::anonymize_operation()),
         get("/v2/users/{id}/export", needs(Scope::UsersRead), users::api::export, users::api::export_operation()),
-        // Products
+    ]
+}
+
+#[rustfmt::skip]
+fn products() -> Vec<Endpoint<App>> {
+    vec![
         get("/v2/products", needs(Scope::ProductsRead), products::api::list, products::api::list_operation()),
         post("/v2/products", needs(Scope::ProductsWrite), products::api::create, products::api::create_operation()),
         get("/v2/products/{id}", needs(Scope::ProductsRead), products::api::get, products::api::get_operation()),
@@ -50,7 +76,12 @@ pub fn endpoints() -> Vec<Endpoint<App>> {
         post("/v2/inventory/adjustments", needs(Scope::InventoryWrite), inventory::api::adjust, inventory::api::adjust_operation()),
         get("/v2/inventory/movements", needs(Scope::InventoryRead), inventory::api::movements, inventory::api::movements_operation()),
         get("/v2/locations", needs(Scope::InventoryRead), inventory::api::locations, inventory::api::locations_operation()),
-        // Orders
+    ]
+}
+
+#[rustfmt::skip]
+fn orders() -> Vec<Endpoint<App>> {
+    vec![
         get("/v2/orders", needs(Scope::OrdersRead), orders::api::list, orders::api::list_operation()),
         post("/v2/orders", needs(Scope::OrdersWrite), orders::api::create, orders::api::create_operation()),
         get("/v2/orders/{id}", needs(Scope::OrdersRead), orders::api::get, orders::api::get_operation()),
@@ -58,13 +89,49 @@ pub fn endpoints() -> Vec<Endpoint<App>> {
         post("/v2/orders/{id}/complete", needs(Scope::OrdersWrite), orders::api::complete, orders::api::complete_operation()),
         post("/v2/orders/{id}/cancel", needs(Scope::OrdersWrite), orders::api::cancel, orders::api::cancel_operation()),
         get("/v2/orders/{id}/history", needs(Scope::OrdersRead), orders::api::history, orders::api::history_operation()),
-        // Reports
+    ]
+}
+
+#[rustfmt::skip]
+fn notifications() -> Vec<Endpoint<App>> {
+    vec![
+        post("/v2/notifications", needs(Scope::NotificationsWrite), notifications::api::create, notifications::api::create_operation()),
+        get("/v2/notifications", needs(Scope::NotificationsRead), notifications::api::list, notifications::api::list_operation()),
+        get("/v2/notifications/{id}", needs(Scope::NotificationsRead), notifications::api::get, notifications::api::get_operation()),
+    ]
+}
+
+#[rustfmt::skip]
+fn reports() -> Vec<Endpoint<App>> {
+    vec![
         get("/v2/reports", needs(Scope::ReportsRead), reports::api::list, reports::api::list_operation()),
         post("/v2/reports/generate", needs(Scope::ReportsWrite), reports::api::generate, reports::api::generate_operation()),
         get("/v2/reports/runs", needs(Scope::ReportsRead), reports::api::list_runs, reports::api::list_runs_operation()),
         get("/v2/reports/runs/{id}", needs(Scope::ReportsRead), reports::api::get_run, reports::api::get_run_operation()),
         get("/v2/reports/runs/{id}/download", needs(Scope::ReportsRead), reports::api::download, reports::api::download_operation()),
-        // Documentation
+    ]
+}
+
+#[rustfmt::skip]
+fn integrations() -> Vec<Endpoint<App>> {
+    vec![
+        get("/v2/integrations", needs(Scope::IntegrationsRead), integrations::api::list, integrations::api::list_operation()),
+        get("/v2/integrations/{id}", needs(Scope::IntegrationsRead), integrations::api::get, integrations::api::get_operation()),
+    ]
+}
+
+#[rustfmt::skip]
+fn operations() -> Vec<Endpoint<App>> {
+    vec![
+        get("/healthz", Access::Public, operations::alive, operations::alive_operation()),
+        get("/readyz", Access::Public, operations::ready, operations::ready_operation()),
+        get("/metrics", Access::Public, operations::metrics, operations::metrics_operation()),
+    ]
+}
+
+#[rustfmt::skip]
+fn documentation() -> Vec<Endpoint<App>> {
+    vec![
         get("/openapi.json", Access::Public, docs::api::openapi, docs::api::openapi_operation()),
         get("/docs", Access::Public, docs::api::docs, docs::api::docs_operation()),
         get("/docs/{file}", Access::Public, docs::api::asset, docs::api::asset_operation()),

@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use crate::config::Role;
-use crate::{oauth, orders, reports};
+use crate::{notifications, oauth, orders, reports};
 use platform::http::forget_expired_keys;
 use std::pin::Pin;
 use std::time::Duration;
@@ -33,6 +33,9 @@ pub fn spawn(app: &App, stopped: watch::Receiver<bool>) -> JoinSet<()> {
     if app.config.role != Role::Api {
         tasks.add("order expiry", |app, stopped, _| {
             orders::jobs::run(app, stopped)
+        });
+        tasks.add("notifications", |app, _, stop| {
+            notifications::jobs::run(app, stop)
         });
         tasks.add("reports", |app, _, stop| reports::jobs::run(app, stop));
         tasks.add("sweeping", |app, _, stop| sweep(app, stop));

@@ -9,6 +9,7 @@ pub mod input;
 pub mod inventory;
 pub mod pricing;
 pub mod product;
+pub mod search;
 pub mod slug;
 pub mod store;
 

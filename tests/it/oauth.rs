@@ -1,57 +1,135 @@
-//! `/oauth/*` and the guard before `/v2`.
+//! `/oauth/*`, `/.well-known/*` and the guard before `/v2`: what they promise, and what an attacker tries.
 
-use crate::app::TestApp;
-use serde_json::json;
+use crate::app::{Client, Reply, TestApp};
+use axum::body::Body;
+use axum::http::{Method, Request};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use std::time::Duration;
+use tradepost::oauth::key::Algorithm;
+use tradepost::oauth::{
+    ListedClient, NewClient, Scopes, create_client, list_clients, rotate_secret,
+};
 
-#[tokio::test]
-async fn the_documented_request_gets_the_documented_answer() {
-    let app = TestApp::start().await;
-    let (id, secret) = app.credentials("users:read").await;
-    let body =
-        json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret });
-    let reply = app.anonymous().post("/oauth/token", body).await;
-    assert_eq!(reply.status, 200);
-    assert_eq!(reply.header("content-type"), "application/json");
-    assert_eq!(reply.header("cache-control"), "no-store");
-    let answer = reply.json();
-    assert_eq!(answer["token_type"], "Bearer");
-    assert_eq!(answer["expires_in"], 3600);
-    assert!(
-        answer["access_token"]
-            .as_str()
-            .is_some_and(|token| token.starts_with("eyJhbGciOiJIUzI1NiIsIn"))
-    );
+mod keys;
+mod lifetimes;
+mod requests;
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+const SECOND: Duration = Duration::from_secs(1);
+
+fn new_client(scopes: &str) -> NewClient {
+    NewClient {
+        name: "Shop".into(),
+        scopes: Scopes::parse(scopes).unwrap(),
+        signing_alg: Algorithm::default(),
+        token_ttl_seconds: None,
+        expires_at: None,
+        ip_allow: Vec::new(),
+    }
 }
 
-#[tokio::test]
-async fn without_a_token_with_a_foreign_one_and_without_the_scope() {
-    let app = TestApp::start().await;
-    let none = app.anonymous().get("/v2/users").await;
-    assert_eq!((none.status, none.code().as_str()), (401, "unauthorized"));
-    assert!(
-        none.header("www-authenticate")
-            .starts_with("Bearer realm=\"api\", resource_metadata=")
-    );
-    let foreign = app
+async fn register(app: &TestApp, new: NewClient) -> (String, String) {
+    let now = app.clock.now();
+    let made = app
+        .db
+        .write(async move |tx| create_client(tx, &new, now).await);
+    let (id, secret) = made.await.unwrap();
+    (id.to_string(), secret.expose().to_owned())
+}
+
+async fn rotate(app: &TestApp, id: &str, overlap: Duration) -> String {
+    let (id, now) = (id.parse().unwrap(), app.clock.now());
+    let made = app
+        .db
+        .write(async move |tx| rotate_secret(tx, &id, overlap, now).await);
+    made.await.unwrap().expose().to_owned()
+}
+
+async fn listed(app: &TestApp, id: &str) -> ListedClient {
+    let clients = list_clients(&mut app.db.read().await.unwrap())
+        .await
+        .unwrap();
+    clients
+        .into_iter()
+        .find(|client| client.id.as_str() == id)
+        .unwrap()
+}
+
+fn basic(id: &str, secret: &str) -> String {
+    format!("Basic {}", BASE64.encode(format!("{id}:{secret}")))
+}
+
+/// One request to an OAuth endpoint in whatever clothing.
+async fn ask(
+    app: &TestApp,
+    path: &str,
+    content_type: &str,
+    authorization: Option<&str>,
+    body: &str,
+) -> Reply {
+    let mut call = app
         .anonymous()
-        .request(axum::http::Method::GET, "/v2/users")
-        .header("authorization", "Bearer nonsense")
-        .send()
-        .await;
-    assert_eq!(foreign.status, 401);
-    assert!(
-        foreign
-            .header("www-authenticate")
-            .contains("error=\"invalid_token\"")
-    );
-    let narrow = app.client("orders:read").await.get("/v2/users").await;
+        .request(Method::POST, path)
+        .header("content-type", content_type);
+    if let Some(authorization) = authorization {
+        call = call.header("authorization", authorization);
+    }
+    call.body(body).send().await
+}
+
+async fn token(app: &TestApp, id: &str, secret: &str) -> Reply {
+    let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
+    ask(app, "/oauth/token", FORM, None, &body).await
+}
+
+fn access_token(reply: &Reply) -> String {
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.json()["access_token"].as_str().unwrap().to_owned()
+}
+
+fn bearer(app: &TestApp, token: &str) -> Client {
+    let mut client = app.anonymous();
+    client.token = Some(token.into());
+    client
+}
+
+/// Everything but what differs between any two answers.
+fn fingerprint(reply: &Reply) -> (u16, Vec<(String, String)>, String) {
+    let mut headers: Vec<(String, String)> = reply
+        .headers
+        .iter()
+        .filter(|(name, _)| !["x-request-id", "server-timing"].contains(&name.as_str()))
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
+    headers.sort();
+    (reply.status, headers, reply.text())
+}
+
+fn assert_refused(reply: &Reply, status: u16, error: &str) {
     assert_eq!(
-        (narrow.status, narrow.code().as_str()),
-        (403, "insufficient_scope")
+        (reply.status, reply.json()["error"].as_str()),
+        (status, Some(error)),
+        "{}",
+        reply.text()
+    );
+    assert_eq!(reply.header("content-type"), JSON);
+    assert_eq!(reply.header("cache-control"), "no-store");
+    let body = reply.json();
+    let description = body["error_description"].as_str().unwrap();
+    assert!(
+        description
+            .bytes()
+            .all(|b| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\')
     );
     assert!(
-        narrow
-            .header("www-authenticate")
-            .contains("scope=\"users:read\"")
+        body["error_uri"]
+            .as_str()
+            .unwrap()
+            .ends_with(&format!("/problems/{error}"))
     );
 }

@@ -8,3 +8,4 @@ pub mod http;
 pub mod id;
 pub mod jobs;
 pub mod secrets;
+pub mod telemetry;

@@ -1,11 +1,15 @@
 //! Jobs: rows that are claimed with a lease in one statement. No transaction is held while a job
 //! runs (on SQLite that would stop every writer). A job may run twice when its worker dies, so every
 //! job is idempotent.
+//!
+//! `run_at` is when a job may be claimed next: claiming puts it off until the lease ends. So there is
+//! one condition for "due", and one index finds the next job of a lane however deep the queue is.
 
 use crate::clock::Timestamp;
 use crate::db::{Db, DbError, Tx};
 use crate::id::new_id;
 use crate::params;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// A job to be done.
@@ -15,7 +19,7 @@ pub struct NewJob<'a> {
     pub kind: &'a str,
     /// JSON: ids only; the rows they name are the truth.
     pub payload: &'a str,
-    /// Lower runs first among those that are due: 0 critical, 1 high, 2 normal, 3 low.
+    /// Its lane, one of [`LANES`]; lower runs first among those that are due.
     pub priority: i64,
     /// Not before this instant.
     pub run_at: Timestamp,
@@ -33,6 +37,9 @@ pub struct Job {
     pub attempt: i64,
     pub attempts_max: i64,
 }
+
+/// The priorities: 0 critical, 1 high, 2 normal, 3 low.
+pub const LANES: RangeInclusive<i64> = 0..=3;
 
 /// How long a claimed job belongs to its worker.
 pub const LEASE: Duration = Duration::from_secs(300);
@@ -58,8 +65,7 @@ pub async fn enqueue(tx: &mut Tx, job: &NewJob<'_>, now: Timestamp) -> Result<St
     Ok(id)
 }
 
-/// Claims up to `count` due jobs of `kind` for `owner`. The condition stands twice so that on
-/// PostgreSQL a row that another worker claimed meanwhile is checked again and left out.
+/// Claims up to `count` due jobs of `kind` for `owner`, the most urgent first.
 pub async fn claim(
     db: &Db,
     kind: &'static str,
@@ -67,42 +73,64 @@ pub async fn claim(
     now: Timestamp,
     count: i64,
 ) -> Result<Vec<Job>, DbError> {
-    if !any_due(db, kind, now).await? {
+    let mut claimed = Vec::new();
+    for lane in LANES {
+        let wanted = count - claimed.len() as i64;
+        if wanted > 0 {
+            claimed.extend(claim_lane(db, kind, lane, owner, now, wanted).await?);
+        }
+    }
+    Ok(claimed)
+}
+
+/// As [`claim`], only from `lane`: for a worker that gives each priority its share instead of letting
+/// the urgent ones starve the others. The condition stands twice so that on PostgreSQL a row that
+/// another worker claimed meanwhile is checked again and left out.
+pub async fn claim_lane(
+    db: &Db,
+    kind: &'static str,
+    lane: i64,
+    owner: &str,
+    now: Timestamp,
+    count: i64,
+) -> Result<Vec<Job>, DbError> {
+    if !any_due(db, kind, lane, now).await? {
         return Ok(Vec::new()); // an idle worker writes nothing
     }
     let owner = owner.to_owned();
     db.write(async move |tx| {
-        let sql = "UPDATE jobs SET state = 'running', lease_owner = $1, lease_until = $2, attempts = attempts + 1
-            WHERE id IN (SELECT id FROM jobs WHERE kind = $3 AND run_at <= $4
-                AND (state = 'waiting' OR (state = 'running' AND lease_until < $4))
-                ORDER BY priority, run_at, id LIMIT $5)
-            AND (state = 'waiting' OR (state = 'running' AND lease_until < $4))
-            RETURNING id, kind, payload, attempts, attempts_max, priority, run_at";
+        let sql = "UPDATE jobs SET state = 'running', lease_owner = $1, run_at = $2, attempts = attempts + 1
+            WHERE id IN (SELECT id FROM jobs WHERE kind = $3 AND priority = $4 AND state <> 'dead' AND run_at <= $5
+                ORDER BY run_at, id LIMIT $6)
+            AND state <> 'dead' AND run_at <= $5
+            RETURNING id, kind, payload, attempts, attempts_max";
+        let lease_end = now + LEASE;
+        let params = params![owner, lease_end, kind, lane, now, count];
         let mut jobs = tx
-            .fetch_all(sql, params![owner, now + LEASE, kind, now, count], |row| {
-                let job = Job {
+            .fetch_all(sql, params, |row| {
+                Ok(Job {
                     id: row.get(0)?,
                     kind: row.get(1)?,
                     payload: row.get(2)?,
                     attempt: row.get(3)?,
                     attempts_max: row.get(4)?,
-                };
-                Ok((row.get::<i64>(5)?, row.get::<i64>(6)?, job))
+                })
             })
             .await?;
-        jobs.sort_by(|a, b| (a.0, a.1, &a.2.id).cmp(&(b.0, b.1, &b.2.id)));
-        Ok(jobs.into_iter().map(|(_, _, job)| job).collect())
+        jobs.sort_by(|a, b| a.id.cmp(&b.id)); // ids sort by the time they were made
+        Ok(jobs)
     })
     .await
 }
 
-async fn any_due(db: &Db, kind: &str, now: Timestamp) -> Result<bool, DbError> {
-    let sql = "SELECT id FROM jobs WHERE kind = $1 AND run_at <= $2
-        AND (state = 'waiting' OR (state = 'running' AND lease_until < $2)) LIMIT 1";
+async fn any_due(db: &Db, kind: &str, lane: i64, now: Timestamp) -> Result<bool, DbError> {
+    let sql =
+        "SELECT id FROM jobs WHERE kind = $1 AND priority = $2 AND state <> 'dead' AND run_at <= $3
+        ORDER BY run_at, id LIMIT 1";
     let due = db
         .read()
         .await?
-        .fetch_optional(sql, params![kind, now], |row| row.get::<String>(0))
+        .fetch_optional(sql, params![kind, lane, now], |row| row.get::<String>(0))
         .await?;
     Ok(due.is_some())
 }
@@ -130,10 +158,35 @@ pub async fn fail(
     };
     let error: String = error.chars().take(1_000).collect();
     let sql = "UPDATE jobs SET state = $2, last_error = $3, run_at = COALESCE($4, run_at),
-        lease_owner = NULL, lease_until = NULL WHERE id = $1";
+        lease_owner = NULL WHERE id = $1";
     tx.execute(sql, params![job.id, state, error, again_at])
         .await?;
     Ok(again_at.is_none())
+}
+
+/// How many jobs of one kind are in one state.
+#[derive(Clone, Debug)]
+pub struct Depth {
+    pub kind: String,
+    /// `waiting`, `running` or `dead`.
+    pub state: String,
+    pub jobs: i64,
+    /// When the first of them was to run (a running one: when its lease ends).
+    pub oldest_run_at: Timestamp,
+}
+
+/// The depth of every queue, for the metrics. Reads all rows: call it on a snapshot.
+pub async fn depths(tx: &mut Tx) -> Result<Vec<Depth>, DbError> {
+    let sql = "SELECT kind, state, COUNT(*), MIN(run_at) FROM jobs GROUP BY kind, state ORDER BY kind, state";
+    tx.fetch_all(sql, &[], |row| {
+        Ok(Depth {
+            kind: row.get(0)?,
+            state: row.get(1)?,
+            jobs: row.get(2)?,
+            oldest_run_at: row.get(3)?,
+        })
+    })
+    .await
 }
 
 /// `base · 2^(attempt-1)`, at most `cap`: the wait before the next try.

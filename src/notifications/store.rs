@@ -1,0 +1,265 @@
+//! All SQL of the notifications.
+
+use super::api::{ListNotifications, NewNotification};
+use super::notification::{
+    Channel, Notification, NotificationBody, NotificationId, Reason, Status, Transition, attempts,
+};
+use crate::metadata::Metadata;
+use crate::users::UserId;
+use platform::clock::Timestamp;
+use platform::db::{DbError, Param, Row, Select, Tx};
+use platform::http::Page;
+use platform::params;
+
+/// Transitions read of one notification: eight tries make 17, and a lost lease adds one each time.
+const TRANSITIONS_MAX: i64 = 200;
+
+/// Whether messages can be addressed to this user.
+pub async fn user_exists(tx: &mut Tx, id: &UserId) -> Result<bool, DbError> {
+    let sql = "SELECT id FROM users WHERE id = $1 AND deleted_at IS NULL";
+    let found = tx
+        .fetch_optional(sql, params![id], |row| row.get::<String>(0))
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Inserts a queued notification with its first transition.
+pub async fn insert(
+    tx: &mut Tx,
+    queued: &Notification,
+    new: &NewNotification,
+    expires_at: Timestamp,
+) -> Result<(), DbError> {
+    let created_at = Timestamp::from_micros(queued.created_micros);
+    let sql = "INSERT INTO notifications (id, user_id, type, priority, status, title, message, metadata,
+        created_at, updated_at, expires_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, 1)";
+    let (title, metadata) = (new.heading(), new.metadata.to_json());
+    let params = params![
+        queued.id,
+        queued.user_id,
+        queued.channel,
+        queued.priority,
+        queued.status,
+        title,
+        new.message,
+        metadata,
+        created_at,
+        expires_at
+    ];
+    tx.execute(sql, params).await?;
+    insert_event(
+        tx,
+        queued.id.as_str(),
+        1,
+        &Step::to(queued.status),
+        created_at,
+    )
+    .await
+}
+
+/// The change that a transition makes.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub status: Status,
+    pub reason: Option<Reason>,
+    /// What the receiving side answered.
+    pub detail: Option<String>,
+}
+
+impl Step {
+    /// To `status`, with nothing more to say.
+    pub fn to(status: Status) -> Step {
+        Step {
+            status,
+            reason: None,
+            detail: None,
+        }
+    }
+}
+
+async fn insert_event(
+    tx: &mut Tx,
+    id: &str,
+    version: i64,
+    step: &Step,
+    at: Timestamp,
+) -> Result<(), DbError> {
+    let sql = "INSERT INTO notification_events (notification_id, version, status, reason, detail, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6)";
+    tx.execute(
+        sql,
+        params![id, version, step.status, step.reason, step.detail, at],
+    )
+    .await
+    .map(drop)
+}
+
+/// Makes the transition if the notification is still at `version`; otherwise another worker, which
+/// took over when the lease ended, was faster, and nothing changes. Returns whether it was made.
+pub async fn advance(
+    tx: &mut Tx,
+    id: &str,
+    version: i64,
+    step: &Step,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let sent_at = (step.status == Status::Sent).then_some(now);
+    let sql = "UPDATE notifications SET status = $3, reason = $4, sent_at = COALESCE($5, sent_at), updated_at = $6,
+        version = version + 1 WHERE id = $1 AND version = $2";
+    let changed = tx
+        .execute(
+            sql,
+            params![id, version, step.status, step.reason, sent_at, now],
+        )
+        .await?;
+    if changed == 1 {
+        insert_event(tx, id, version + 1, step, now).await?;
+    }
+    Ok(changed == 1)
+}
+
+/// What a worker needs to know of a notification.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    pub id: String,
+    pub channel: Channel,
+    pub status: Status,
+    pub title: Option<String>,
+    pub message: String,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub version: i64,
+    /// `None` when the user was deleted meanwhile.
+    pub email: Option<String>,
+    /// The user's consent, JSON.
+    pub consent: Option<String>,
+    pub user_id: String,
+    pub priority: String,
+}
+
+/// The notification `id` and its recipient.
+pub async fn pending(tx: &mut Tx, id: &str) -> Result<Option<Pending>, DbError> {
+    let sql = "SELECT n.id, n.type, n.status, n.title, n.message, n.created_at, n.expires_at, n.version,
+            u.email, u.consent, n.user_id, n.priority
+        FROM notifications n LEFT JOIN users u ON u.id = n.user_id AND u.deleted_at IS NULL WHERE n.id = $1";
+    tx.fetch_optional(sql, params![id], |row| {
+        Ok(Pending {
+            id: row.get(0)?,
+            channel: row.get(1)?,
+            status: row.get(2)?,
+            title: row.get(3)?,
+            message: row.get(4)?,
+            created_at: row.get(5)?,
+            expires_at: row.get(6)?,
+            version: row.get(7)?,
+            email: row.get(8)?,
+            consent: row.get(9)?,
+            user_id: row.get(10)?,
+            priority: row.get(11)?,
+        })
+    })
+    .await
+}
+
+fn notification(row: &Row<'_>) -> Result<Notification, DbError> {
+    let created_at: Timestamp = row.get(5)?;
+    Ok(Notification {
+        id: row.get(0)?,
+        user_id: row.get(1)?,
+        channel: row.get(2)?,
+        priority: row.get(3)?,
+        status: row.get(4)?,
+        created_at,
+        created_micros: created_at.micros(),
+    })
+}
+
+fn filtered<'a>(base: &str, query: &'a ListNotifications) -> Select<'a> {
+    let mut select = Select::new(base);
+    select.and_some(
+        "user_id = {}",
+        query.user_id.as_ref().map(|id| Param::Text(id.as_str())),
+    );
+    select.and_some(
+        "status = {}",
+        query.status.map(|status| Param::Text(status.as_str())),
+    );
+    select.and_some(
+        "type = {}",
+        query.channel.map(|channel| Param::Text(channel.as_str())),
+    );
+    select
+}
+
+/// One more than the page holds, oldest first.
+pub async fn list(
+    tx: &mut Tx,
+    query: &ListNotifications,
+    page: &Page,
+) -> Result<Vec<Notification>, DbError> {
+    let base =
+        "SELECT id, user_id, type, priority, status, created_at FROM notifications WHERE 0 = 0";
+    let mut select = filtered(base, query);
+    let after = page.after_time_and_id();
+    if let Some((time, id)) = &after {
+        select.push("AND").bind(
+            "(created_at, id) > ({}, {})",
+            &[Param::Int(*time), Param::Text(id)],
+        );
+    }
+    let window = [Param::Int(page.fetch()), Param::Int(page.offset)];
+    select
+        .push("ORDER BY created_at, id")
+        .bind("LIMIT {} OFFSET {}", &window);
+    select.fetch_all(tx, notification).await
+}
+
+/// How many the filter lets through.
+pub async fn count(tx: &mut Tx, query: &ListNotifications) -> Result<i64, DbError> {
+    let select = filtered("SELECT COUNT(*) FROM notifications WHERE 0 = 0", query);
+    tx.fetch_one(select.sql(), select.params(), |row| row.get(0))
+        .await
+}
+
+/// The notification with its tries.
+pub async fn find(tx: &mut Tx, id: &NotificationId) -> Result<Option<NotificationBody>, DbError> {
+    let sql =
+        "SELECT id, user_id, type, priority, status, created_at, title, message, metadata, reason,
+        sent_at, expires_at, updated_at, version FROM notifications WHERE id = $1";
+    let found = tx
+        .fetch_optional(sql, params![id], |row| {
+            Ok(NotificationBody {
+                notification: notification(row)?,
+                title: row.get(6)?,
+                message: row.get(7)?,
+                metadata: row.get::<Metadata>(8)?,
+                reason: row
+                    .get::<Option<&str>>(9)?
+                    .map(|word| Reason::from_word(word, 9))
+                    .transpose()?,
+                sent_at: row.get(10)?,
+                expires_at: row.get(11)?,
+                attempts: Vec::new(),
+                updated_at: row.get(12)?,
+                version: row.get(13)?,
+            })
+        })
+        .await?;
+    let Some(mut body) = found else {
+        return Ok(None);
+    };
+    // The version again, so that a transition made meanwhile is not shown half.
+    let sql = "SELECT status, detail, created_at FROM notification_events
+        WHERE notification_id = $1 AND version <= $2 ORDER BY version LIMIT $3";
+    let transitions = tx
+        .fetch_all(sql, params![id, body.version, TRANSITIONS_MAX], |row| {
+            Ok(Transition {
+                status: row.get(0)?,
+                detail: row.get(1)?,
+                at: row.get(2)?,
+            })
+        })
+        .await?;
+    body.attempts = attempts(&transitions);
+    Ok(Some(body))
+}
