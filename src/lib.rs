@@ -17,6 +17,7 @@ pub mod router;
 pub mod tasks;
 pub mod telemetry;
 
+pub mod import;
 pub mod integrations;
 pub mod notifications;
 pub mod oauth;

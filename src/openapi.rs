@@ -205,19 +205,18 @@ fn responses() -> Value {
     })
 }
 
+/// Neither has an example: programs that try examples would use one key for everything.
 fn parameters() -> Value {
     json!({
         "IdempotencyKey": {
             "name": "Idempotency-Key", "in": "header", "required": false,
-            "description": "A fresh random value for each thing to be done, and the same value for each try of it: the work is done once, and a later try is answered with what the first one was answered. Kept for 24 hours.",
+            "description": "A fresh random value (a UUID, say) for each thing to be done, and the same value for each try of it: the work is done once, and a later try is answered with what the first one was answered. Kept for 24 hours.",
             "schema": { "type": "string", "pattern": IDEMPOTENCY_KEY_PATTERN },
-            "example": "5f0c6b1e-8a53-4d1c-9a44-0f6f3f2d7a10",
         },
         "IfMatch": {
             "name": "If-Match", "in": "header", "required": false,
-            "description": "The `ETag` of the object as it was read: if it has changed since, the answer is 412 and nothing happens.",
+            "description": "The `ETag` of the object as it was read, such as `\"3.9f8e7d6c\"`: if it has changed since, the answer is 412 and nothing happens.",
             "schema": { "type": "string", "pattern": IF_MATCH_PATTERN },
-            "example": "\"3.9f8e7d6c\"",
         },
     })
 }

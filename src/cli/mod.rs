@@ -69,6 +69,7 @@ pub fn run() -> ExitCode {
         }
     };
     telemetry::start(&settings.config.log_level);
+    platform::telemetry::log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 const TASKS_TIME: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(settings: Settings) -> Result<ExitCode, Failure> {
+    platform::telemetry::metrics(); // before anything is counted
     let own_url = settings.source("public_url") == Source::Default;
     let mut config = settings.config;
     let _lock = lock(&config)?;

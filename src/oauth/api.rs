@@ -47,13 +47,17 @@ pub struct TokenBody {
     #[schemars(extend("const" = "client_credentials"))]
     grant_type: String,
     /// Not needed with HTTP Basic.
-    client_id: Option<String>,
+    #[serde(default)]
+    client_id: String,
     /// Not needed with HTTP Basic.
-    client_secret: Option<String>,
+    #[serde(default)]
+    client_secret: String,
     /// Scopes separated by spaces; all of the client's when left away.
-    scope: Option<String>,
+    #[serde(default)]
+    scope: String,
     /// The API that the token is for (RFC 8707); this one when left away.
-    resource: Option<String>,
+    #[serde(default)]
+    resource: String,
 }
 
 /// The body of `POST /oauth/revoke` (RFC 7009 §2.1).
@@ -66,11 +70,14 @@ pub struct RevokeBody {
     /// The access token that is to die.
     token: String,
     /// Not needed: a token is recognised without it.
-    token_type_hint: Option<String>,
+    #[serde(default)]
+    token_type_hint: String,
     /// Not needed with HTTP Basic.
-    client_id: Option<String>,
+    #[serde(default)]
+    client_id: String,
     /// Not needed with HTTP Basic.
-    client_secret: Option<String>,
+    #[serde(default)]
+    client_secret: String,
 }
 
 /// What `POST /oauth/token` promises.

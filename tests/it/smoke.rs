@@ -47,6 +47,13 @@ async fn a_token_a_product_an_order_and_a_graceful_end() {
         .expect("an answer");
     assert_eq!(refused.json()["code"], "insufficient_stock");
 
+    let metrics = http.send("GET", "/metrics", &[], None).expect("an answer");
+    assert!(
+        metrics.body.contains("http_requests_total"),
+        "{}",
+        metrics.body
+    );
+
     drop(http);
     server.terminate();
     assert_eq!(server.wait().code(), Some(0));

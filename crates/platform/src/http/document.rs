@@ -230,6 +230,7 @@ fn query_parameters(schema: SchemaOf) -> Vec<Value> {
                 Some("array") => {
                     parameter["style"] = json!("form");
                     parameter["explode"] = json!(false);
+                    parameter["schema"]["minItems"] = json!(1); // see `Query`: `name=` is no list
                 }
                 _ => {}
             }

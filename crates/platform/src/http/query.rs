@@ -113,6 +113,10 @@ fn read(
         return;
     };
     let property = resolve(schema, property);
+    if value.is_empty() && has_type(property, "array") {
+        errors.push(at(name, "too_few", "expected at least 1 items"));
+        return;
+    }
     let repeated = match key {
         Some(key) if has_type(property, "object") => {
             let entry = values
@@ -244,14 +248,15 @@ mod tests {
             Some("red")
         );
         assert_eq!(filter.q.as_deref(), Some("a b&c"));
-        let body = parse::<Filter>("limit=0&exact=maybe&colour=red&q=1&q=2&tags[x]=1")
-            .expect_err("five faults")
+        let body = parse::<Filter>("limit=0&exact=maybe&colour=red&q=1&q=2&tags[x]=1&tags=")
+            .expect_err("six faults")
             .body("req");
         for fault in [
             "too_small",
             "invalid_type",
             "unknown_parameter",
             "repeated_parameter",
+            "too_few",
         ] {
             assert!(body.contains(fault), "{fault}: {body}");
         }
