@@ -97,7 +97,7 @@ impl App {
             None => MasterKey::load_or_create(&config.data_dir.join("master.key"))?,
         };
         let cursors = CursorKey::new(&master.derive("list cursors"));
-        let search = Search::open(&config.data_dir.join("search"))?;
+        let search = Search::open(&config.index_dir())?;
         let oauth = OAuth::open(&db, master, &config, clock.now()).await?;
         Ok(App::new(Parts {
             db,

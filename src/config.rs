@@ -86,6 +86,9 @@ settings! {
     role: Role, "ROLE";
     /// Where the embedded database, the search index and the master key live.
     data_dir: PathBuf, "FOLDER";
+    /// Where the search index of this process lives; not set for `search` in the data directory. Two
+    /// processes cannot share one.
+    index_dir: Option<PathBuf>, "FOLDER";
     /// `postgres://…` for PostgreSQL; not set for the embedded SQLite.
     database_url: Option<String>, "URL", scheme(&["postgres", "postgresql"]);
     /// 64 hexadecimal digits that encrypt the signing keys; all nodes on one database need the same.
@@ -109,6 +112,14 @@ settings! {
     log_level: String, "FILTER", filter;
     /// Whether each request is logged on standard output.
     log_requests: bool, "BOOL";
+}
+
+impl Config {
+    /// Where the search index lives.
+    pub fn index_dir(&self) -> PathBuf {
+        let default = || self.data_dir.join("search");
+        self.index_dir.clone().unwrap_or_else(default)
+    }
 }
 
 impl Default for Config {
@@ -165,6 +176,15 @@ impl Value for Option<Secret<String>> {
     }
     fn shown(&self) -> Option<String> {
         self.as_ref().map(|_| "\"(hidden)\"".to_owned())
+    }
+}
+
+impl Value for Option<PathBuf> {
+    fn parse(text: &str) -> Result<Self, String> {
+        PathBuf::parse(text).map(Some)
+    }
+    fn shown(&self) -> Option<String> {
+        self.as_ref().and_then(Value::shown)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::app::App;
 use crate::config::Role;
+use crate::products::search;
 use crate::{notifications, oauth, orders, reports};
 use platform::http::forget_expired_keys;
 use std::pin::Pin;
@@ -34,6 +35,7 @@ pub fn spawn(app: &App, stopped: watch::Receiver<bool>) -> JoinSet<()> {
         tasks.add("order expiry", |app, stopped, _| {
             orders::jobs::run(app, stopped)
         });
+        tasks.add("sales", |app, _, stop| search::follow::run(app, stop));
         tasks.add("notifications", |app, _, stop| {
             notifications::jobs::run(app, stop)
         });

@@ -51,6 +51,8 @@ enum Command {
     Openapi,
     /// Prove the stock ledger and the totals of all orders
     Doctor(doctor::Args),
+    /// Import products or orders from a file: resumable, and a second run changes nothing
+    Import(crate::import::cli::ImportArgs),
     /// Write a consistent copy of the embedded database while it is in use
     Backup(backup::Args),
 }
@@ -91,6 +93,7 @@ async fn dispatch(command: Command, settings: Settings) -> Result<ExitCode, Fail
         Command::Clients(command) => clients::run(command, &settings.config).await,
         Command::Openapi => openapi::run(&settings.config),
         Command::Doctor(args) => doctor::run(&args, &settings.config).await,
+        Command::Import(args) => Ok(crate::import::cli::run(args, &settings.config).await?),
         Command::Backup(args) => backup::run(&args, &settings.config).await,
     }
 }

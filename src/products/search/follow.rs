@@ -19,12 +19,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 
 /// Products read and indexed together.
 const CHUNK: usize = 500;
 /// How often changed sales are taken over into the index.
 const SALES_EVERY: Duration = Duration::from_secs(60);
+/// How long the counting of sales rests when it has reached the head of the log.
+const SALES_PAUSE: Duration = Duration::from_secs(1);
 /// The follower that counts units sold.
 const SALES_FOLLOWER: &str = "product_sales";
 
@@ -366,20 +368,22 @@ pub async fn follow_sales(app: &App) -> Result<usize, Problem> {
     Ok(count)
 }
 
-/// Follows sales until `stop` becomes true.
-pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
+/// Follows sales until `stop` is ready.
+pub async fn run(app: App, mut stop: impl Future<Output = ()> + Unpin) {
     loop {
         match follow_sales(&app).await {
             Ok(read) if read > 0 => continue,
             Ok(_) => {}
-            Err(problem) => tracing::error!(
-                code = problem.code().code,
-                "sales could not be counted; tried again"
-            ),
+            Err(problem) => {
+                tracing::error!(
+                    code = problem.code().code,
+                    "sales could not be counted; tried again"
+                );
+            }
         }
         tokio::select! {
-            () = app.nudge.wait(Duration::from_secs(1)) => tokio::time::sleep(Duration::from_millis(200)).await,
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(SALES_PAUSE) => {}
+            () = &mut stop => return,
         }
     }
 }

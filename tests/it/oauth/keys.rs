@@ -135,11 +135,16 @@ async fn the_master_key_may_come_from_the_settings() {
     assert!(!app.data_dir().join("master.key").exists());
     let wrong = tradepost::config::Config {
         master_key: key("b"),
+        index_dir: Some(app.data_dir().join("search-of-another-node")),
         ..app.config.clone()
     };
     let refused = tradepost::app::App::start(wrong, app.clock.clone()).await;
     let message = refused.err().unwrap().to_string();
     assert!(message.contains("is this the master key"), "{message}");
-    let again = tradepost::app::App::start(app.config.clone(), app.clock.clone()).await;
+    let again = tradepost::config::Config {
+        index_dir: Some(app.data_dir().join("search-of-a-third-node")),
+        ..app.config.clone()
+    };
+    let again = tradepost::app::App::start(again, app.clock.clone()).await;
     assert!(again.is_ok());
 }

@@ -36,7 +36,11 @@ async fn revocation_reaches_other_nodes_and_outlives_a_restart() {
     );
     let (victim, innocent) = (access_token(&victim), access_token(&innocent));
     // The other node has the same database and keys, and its own memory.
-    let other = tradepost::app::App::start(app.config.clone(), app.clock.clone())
+    let config = tradepost::config::Config {
+        index_dir: Some(app.data_dir().join("search-other")),
+        ..app.config.clone()
+    };
+    let other = tradepost::app::App::start(config, app.clock.clone())
         .await
         .unwrap();
     let now = app.clock.now();
@@ -52,7 +56,11 @@ async fn revocation_reaches_other_nodes_and_outlives_a_restart() {
     other.oauth.refresh(&other.db, now).await.unwrap();
     assert!(other.oauth.signer.verify(&victim, now.to_jiff()).is_err());
     assert!(other.oauth.signer.verify(&innocent, now.to_jiff()).is_ok());
-    let restarted = tradepost::app::App::start(app.config.clone(), app.clock.clone())
+    let config = tradepost::config::Config {
+        index_dir: Some(app.data_dir().join("search-restarted")),
+        ..app.config.clone()
+    };
+    let restarted = tradepost::app::App::start(config, app.clock.clone())
         .await
         .unwrap();
     assert!(
