@@ -165,6 +165,14 @@ CREATE TABLE price_history (
 );
 CREATE INDEX price_history_recent ON price_history (variant_id, ends_at);
 
+-- Units sold, followed from the event log: for the order by best selling.
+CREATE TABLE product_sales (
+    product_id TEXT NOT NULL PRIMARY KEY,
+    units BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL
+);
+CREATE INDEX product_sales_changed ON product_sales (changed_at);
+
 CREATE TABLE locations (
     id TEXT NOT NULL PRIMARY KEY,
     name TEXT NOT NULL,

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::docs::api::Reference;
 use crate::oauth::OAuth;
+use crate::products::search::Search;
 use platform::clock::Clock;
 use platform::db::{Db, Tx};
 use platform::events::Nudge;
@@ -23,6 +24,7 @@ pub struct Parts {
     pub oauth: OAuth,
     /// The API reference for programs and for people.
     pub reference: Reference,
+    pub search: Search,
     /// Authenticates list cursors.
     pub cursors: CursorKey,
     /// Wakes followers and workers after a commit.
@@ -64,6 +66,8 @@ pub enum StartError {
     Migrate(#[from] platform::db::MigrateError),
     #[error(transparent)]
     MasterKey(#[from] platform::secrets::MasterKeyError),
+    #[error("the search index cannot be opened: {0}")]
+    Search(#[from] crate::products::search::Error),
     #[error(transparent)]
     OAuth(#[from] crate::oauth::OpenError),
 }
@@ -93,12 +97,14 @@ impl App {
             None => MasterKey::load_or_create(&config.data_dir.join("master.key"))?,
         };
         let cursors = CursorKey::new(&master.derive("list cursors"));
+        let search = Search::open(&config.data_dir.join("search"))?;
         let oauth = OAuth::open(&db, master, &config, clock.now()).await?;
         Ok(App::new(Parts {
             db,
             clock,
             config,
             oauth,
+            search,
             reference: Reference::default(),
             cursors,
             nudge: Nudge::default(),

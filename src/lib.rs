@@ -12,6 +12,7 @@ pub mod openapi;
 pub mod operations;
 pub mod router;
 
+pub mod import;
 pub mod integrations;
 pub mod notifications;
 pub mod oauth;

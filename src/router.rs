@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::oauth::Scope;
 use crate::oauth::error::OAuthError;
 use crate::oauth::guard::guarded;
-use crate::products::{self, inventory};
+use crate::products::{self, inventory, search};
 use crate::{docs, integrations, notifications, oauth, operations, orders, reports, users};
 use axum::Router;
 use axum::extract::State;
@@ -68,6 +68,9 @@ fn products() -> Vec<Endpoint<App>> {
     vec![
         get("/v2/products", needs(Scope::ProductsRead), products::api::list, products::api::list_operation()),
         post("/v2/products", needs(Scope::ProductsWrite), products::api::create, products::api::create_operation()),
+        get("/v2/products/search", needs(Scope::ProductsRead), search::api::search, search::api::search_operation()),
+        post("/v2/products/search", needs(Scope::ProductsRead), search::api::post, search::api::post_operation()),
+        get("/v2/products/search/suggest", needs(Scope::ProductsRead), search::api::suggest, search::api::suggest_operation()),
         get("/v2/products/{id}", needs(Scope::ProductsRead), products::api::get, products::api::get_operation()),
         put("/v2/products/{id}", needs(Scope::ProductsWrite), products::api::update, products::api::update_operation()),
         patch("/v2/products/{id}", needs(Scope::ProductsWrite), products::api::update, products::api::patch_operation()),

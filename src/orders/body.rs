@@ -36,6 +36,9 @@ pub struct Order {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<Vec<Item>>,
     pub totals: OrderTotals,
+    /// Read-only: where it goes, else where its invoice goes. Imported history may have a code that ISO 3166-1
+    /// leaves to users, such as `ZZ`.
+    pub country: Option<String>,
     pub shipping_address: Option<Address>,
     pub billing_address: Option<Address>,
     pub shipping_method: Option<String>,

@@ -123,6 +123,11 @@ pub fn place(
         currency: new.currency,
         items: Some(items),
         totals,
+        country: new
+            .shipping_address
+            .as_ref()
+            .or(new.billing_address.as_ref())
+            .map(|address| address.country.as_str().to_owned()),
         shipping_address: new.shipping_address,
         billing_address: new.billing_address,
         shipping_method: new.shipping.map(|shipping| shipping.method),

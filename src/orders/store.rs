@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 const COLUMNS: &str = "id, number, document, status, payment_status, fulfillment_status, user_id, email, currency,
     items_total, discount_total, shipping_total, tax_total, tax_included, total, authorized, captured, refunded,
     shipping_address, billing_address, shipping_method, note, external_id, channel, cancel_reason, tags, metadata,
-    placed_at, confirmed_at, completed_at, cancelled_at, expires_at, created_at, updated_at, version";
+    placed_at, confirmed_at, completed_at, cancelled_at, expires_at, created_at, updated_at, version, country";
 
 const ITEM_COLUMNS: &str = "id, variant_id, product_id, sku, title, quantity, unit_price, list_unit_price, price_id,
     discount, tax, tax_rate_ppm, subtotal, total, allocated, fulfilled, returned, refunded, metadata";
@@ -81,6 +81,7 @@ fn order(row: &Row<'_>) -> Result<Order, DbError> {
         currency: named(row, 8, |code| Currency::parse(code).ok())?,
         items: None,
         totals,
+        country: row.get(35)?,
         shipping_address: json_or_null(row, 18)?,
         billing_address: json_or_null(row, 19)?,
         shipping_method: row.get(20)?,
@@ -148,12 +149,6 @@ async fn insert_orders(tx: &mut Tx, orders: &[Order]) -> Result<(), DbError> {
     let mut values = Vec::with_capacity(orders.len() * 36);
     for (order, [shipping, billing, tags, metadata]) in orders.iter().zip(&texts) {
         let totals = &order.totals;
-        let country = order
-            .shipping_address
-            .as_ref()
-            .or(order.billing_address.as_ref())
-            .map(|a| a.country.as_str());
-        let or_null = |text: Option<&'static str>| text.map_or(Param::Null, Param::Text);
         let time = |at: Option<Timestamp>| at.map_or(Param::Null, |at| Param::Int(at.micros()));
         values.extend([
             Param::Text(order.id.as_str()),
@@ -194,10 +189,10 @@ async fn insert_orders(tx: &mut Tx, orders: &[Order]) -> Result<(), DbError> {
             Param::Int(order.created_at.micros()),
             Param::Int(order.updated_at.micros()),
             Param::Int(order.version),
-            or_null(country),
+            optional(&order.country),
         ]);
     }
-    let head = format!("INSERT INTO orders ({COLUMNS}, country)");
+    let head = format!("INSERT INTO orders ({COLUMNS})");
     tx.insert_many(&head, 36, &values, "").await.map(drop)
 }
 

@@ -4,6 +4,7 @@
 mod app;
 
 mod contract;
+mod import;
 mod integrations;
 mod inventory;
 mod jobs;
@@ -13,4 +14,5 @@ mod operations;
 mod orders;
 mod products;
 mod reports;
+mod search;
 mod users;

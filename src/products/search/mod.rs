@@ -18,9 +18,11 @@
 //! - Every match is visited once: for the total, the best page and the facets ([`run`]). Ties are
 //!   broken by product id, so pages neither repeat nor skip.
 
+pub mod api;
 mod directory;
 mod document;
 mod facets;
+pub mod follow;
 mod highlight;
 mod index;
 mod query;
@@ -32,6 +34,7 @@ mod view;
 
 pub use document::{AttributeValue, ProductDoc, product_key};
 pub use facets::{FacetCounts, FacetRequest, FacetValue, Facets, PriceFacet, PriceRange};
+pub use follow::Search;
 pub use highlight::Highlighter;
 pub use index::{Change, Index, RepriceDue, Watermark};
 pub use query::{Facet, Filters, PriceFilter, Query, Sort};

@@ -1,6 +1,7 @@
 //! All SQL of the catalog: what orders need here, reading in `read`, writing in `write`.
 
 mod read;
+pub mod search;
 mod variants;
 mod write;
 
