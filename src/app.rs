@@ -61,7 +61,7 @@ pub enum StartError {
     #[error("the data directory {0} cannot be created or written: {1}")]
     DataDir(std::path::PathBuf, std::io::Error),
     #[error("the database cannot be reached: {0}")]
-    Unreachable(platform::db::DbError),
+    Unreachable(#[source] platform::db::DbError),
     #[error(transparent)]
     Migrate(#[from] platform::db::MigrateError),
     #[error(transparent)]

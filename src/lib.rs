@@ -3,7 +3,10 @@
 
 pub mod address;
 pub mod app;
+pub mod cli;
 pub mod config;
+pub mod demo;
+pub mod doctor;
 pub mod error;
 pub mod metadata;
 pub mod migrations;
@@ -11,6 +14,8 @@ pub mod money;
 pub mod openapi;
 pub mod operations;
 pub mod router;
+pub mod tasks;
+pub mod telemetry;
 
 pub mod import;
 pub mod integrations;

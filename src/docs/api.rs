@@ -4,11 +4,11 @@ use super::{CONTENT_SECURITY_POLICY, assets, problems, reference};
 use crate::app::App;
 use crate::error::Result;
 use crate::openapi;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use platform::http::{Operation, Problem, codes};
+use platform::http::{Operation, Path, Problem, codes};
 use platform::secrets::sha256_hex;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -118,7 +118,7 @@ pub fn asset_operation() -> Operation {
 }
 
 /// `GET /docs/{file}`.
-pub async fn asset(Path(file): Path<String>) -> Result<Response> {
+pub async fn asset(Path(file): Path) -> Result<Response> {
     let named = |path: &str| path.strip_prefix("/docs/") == Some(file.as_str());
     let asset = assets()
         .iter()
@@ -140,7 +140,7 @@ pub fn problem_operation() -> Operation {
 }
 
 /// `GET /problems/{code}`.
-pub async fn problem(State(app): State<App>, Path(code): Path<String>) -> Result<Response> {
+pub async fn problem(State(app): State<App>, Path(code): Path) -> Result<Response> {
     match rendered(&app).problems.get(&code) {
         Some(page) => Ok(answer(HTML, REVALIDATE, page)),
         None => Err(Problem::new(

@@ -5,10 +5,10 @@ use crate::app::App;
 use crate::config::Config;
 use crate::error::{Result, not_found};
 use crate::notifications::email::Mailer;
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use platform::clock::Timestamp;
-use platform::http::{Operation, Page, PageQuery, Query, Reply};
+use platform::http::{Operation, Page, PageQuery, Path, Query, Reply};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -76,7 +76,7 @@ pub fn get_operation() -> Operation {
 }
 
 /// `GET /v2/integrations/{id}`.
-pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Reply> {
+pub async fn get(State(app): State<App>, Path(id): Path) -> Result<Reply> {
     let found = current(&app).await.into_iter().find(|one| one.id == id);
     let integration = found.ok_or_else(|| not_found("integration", &id))?;
     Ok(Reply::json(StatusCode::OK, &integration))

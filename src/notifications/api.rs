@@ -10,8 +10,8 @@ use crate::error::{self, Result};
 use crate::metadata::Metadata;
 use crate::oauth::Caller;
 use crate::users::UserId;
-use axum::extract::{OriginalUri, Path, State};
-use platform::http::{Command, Operation, Page, PageQuery, Problem, Query, Reply, codes};
+use axum::extract::{OriginalUri, State};
+use platform::http::{Command, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes};
 use platform::jobs::NewJob;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -186,7 +186,7 @@ pub fn get_operation() -> Operation {
 }
 
 /// `GET /v2/notifications/{id}`.
-pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Reply> {
+pub async fn get(State(app): State<App>, Path(id): Path) -> Result<Reply> {
     let missing = || error::not_found("notification", &id);
     let parsed = NotificationId::parse(&id).ok_or_else(missing)?;
     let mut tx = app.db.read().await?;

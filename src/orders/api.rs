@@ -11,12 +11,14 @@ use crate::error::{self, Result, duplicate, not_found};
 use crate::oauth::{Caller, Scope};
 use crate::products::{self, VariantRef, inventory};
 use crate::users::{self, UserId};
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::events::{self, NewEvent};
-use platform::http::{Command, Once, Operation, Page, PageQuery, Problem, Query, Reply, codes};
+use platform::http::{
+    Command, Once, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -165,7 +167,7 @@ pub fn get_operation() -> Operation {
 }
 
 /// `GET /v2/orders/{id}`.
-pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Reply> {
+pub async fn get(State(app): State<App>, Path(id): Path) -> Result<Reply> {
     let id = parse_id(&id)?;
     let order = store::find(&mut app.db.read().await?, &id).await?;
     let order = order.ok_or_else(|| not_found("order", id.as_str()))?;
@@ -427,7 +429,7 @@ pub fn confirm_operation() -> Operation {
 pub async fn confirm(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    Path(id): Path,
     command: Command<Nothing>,
 ) -> Result<Reply> {
     moved(app, caller, id, command.once, async |tx, id, mover| {
@@ -445,7 +447,7 @@ pub fn complete_operation() -> Operation {
 pub async fn complete(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    Path(id): Path,
     command: Command<Nothing>,
 ) -> Result<Reply> {
     moved(app, caller, id, command.once, async |tx, id, mover| {
@@ -467,7 +469,7 @@ pub fn cancel_operation() -> Operation {
 pub async fn cancel(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    Path(id): Path,
     command: Command<CancelOrder>,
 ) -> Result<Reply> {
     let reason = command
@@ -520,7 +522,7 @@ pub fn history_operation() -> Operation {
 /// `GET /v2/orders/{id}/history`.
 pub async fn history(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Path(id): Path,
     Query(query): Query<HistoryQuery>,
 ) -> Result<Reply> {
     let id = parse_id(&id)?;

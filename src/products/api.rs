@@ -10,11 +10,11 @@ use crate::error::{
 };
 use crate::money::Currency;
 use crate::oauth::Caller;
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, State};
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::http::{
-    Command, FieldError, MergePatch, Once, Operation, Page, PageQuery, Problem, Query, Reply,
+    Command, FieldError, MergePatch, Once, Operation, Page, PageQuery, Path, Problem, Query, Reply,
     codes, field_errors_to_problem,
 };
 use schemars::JsonSchema;
@@ -263,7 +263,7 @@ pub fn get_operation() -> Operation {
 /// `GET /v2/products/{id}`.
 pub async fn get(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Path(id): Path,
     Query(query): Query<PriceQuery>,
 ) -> Result<Reply> {
     let mut tx = app.db.read().await?;
@@ -306,7 +306,7 @@ fn changes(operation: Operation) -> Operation {
 /// `PUT` and `PATCH /v2/products/{id}`.
 pub async fn update(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Path(id): Path,
     caller: Caller,
     patch: MergePatch,
 ) -> Result<Reply> {
@@ -355,7 +355,7 @@ pub fn delete_operation() -> Operation {
 /// `DELETE /v2/products/{id}`.
 pub async fn delete(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Path(id): Path,
     caller: Caller,
     command: MergePatch,
 ) -> Result<Reply> {

@@ -8,12 +8,13 @@ use crate::app::App;
 use crate::error::{REPORT_EXPIRED, REPORT_FAILED, REPORT_NOT_READY, Result, not_found};
 use crate::oauth::Caller;
 use axum::body::Body;
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use platform::events::{self, NewEvent};
 use platform::http::{
-    Command, Operation, Page, PageQuery, Problem, Query, Reply, codes, field_errors_to_problem,
+    Command, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes,
+    field_errors_to_problem,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -253,7 +254,7 @@ pub fn get_run_operation() -> Operation {
 }
 
 /// `GET /v2/reports/runs/{id}`.
-pub async fn get_run(State(app): State<App>, Path(id): Path<String>) -> Result<Reply> {
+pub async fn get_run(State(app): State<App>, Path(id): Path) -> Result<Reply> {
     let run = store::find(&mut app.db.read().await?, &id).await?;
     let run = run
         .ok_or_else(|| not_found("report run", &id))?
@@ -294,7 +295,7 @@ pub struct ReportFile {
 }
 
 /// `GET /v2/reports/runs/{id}/download`.
-pub async fn download(State(app): State<App>, Path(id): Path<String>) -> Result<Response> {
+pub async fn download(State(app): State<App>, Path(id): Path) -> Result<Response> {
     let run = store::find(&mut app.db.read().await?, &id).await?;
     let run = run.ok_or_else(|| not_found("report run", &id))?;
     let overdue = run.expires_at.is_some_and(|at| at <= app.clock.now());

@@ -7,12 +7,12 @@ use crate::error::{DUPLICATE, Result, USER_ANONYMIZED, duplicate, not_found};
 use crate::oauth::{Caller, Scope};
 use crate::orders::person::Spending;
 use crate::orders::{Order, person};
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::http::{
-    Command, MergePatch, Once, Operation, Page, PageQuery, Problem, Query, Reply, codes,
+    Command, MergePatch, Once, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -179,7 +179,7 @@ pub fn get_operation() -> Operation {
 }
 
 /// `GET /v2/users/{id}`.
-pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Reply> {
+pub async fn get(State(app): State<App>, Path(id): Path) -> Result<Reply> {
     let mut tx = app.db.read().await?;
     let body = load(&mut tx, &id).await?;
     Ok(Reply::entity(body.user.version, &body))
@@ -209,7 +209,7 @@ fn update_operation(id: &'static str, summary: &'static str) -> Operation {
 pub async fn update(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    Path(id): Path,
     MergePatch { fields, once }: MergePatch,
 ) -> Result<Reply> {
     let now = app.clock.now();
@@ -257,7 +257,7 @@ pub fn delete_operation() -> Operation {
 pub async fn delete(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    Path(id): Path,
     command: Command<NoFields>,
 ) -> Result<Reply> {
     let now = app.clock.now();
@@ -284,7 +284,7 @@ pub fn anonymize_operation() -> Operation {
 pub async fn anonymize(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    Path(id): Path,
     command: Command<NoFields>,
 ) -> Result<Reply> {
     let now = app.clock.now();
@@ -309,11 +309,7 @@ pub fn export_operation() -> Operation {
 }
 
 /// `GET /v2/users/{id}/export`.
-pub async fn export(
-    State(app): State<App>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Reply> {
+pub async fn export(State(app): State<App>, caller: Caller, Path(id): Path) -> Result<Reply> {
     if !caller.scopes.contains(Scope::OrdersRead) {
         let detail = format!("this needs the scope {} too", Scope::OrdersRead.name());
         return Err(Problem::new(&codes::INSUFFICIENT_SCOPE, detail));

@@ -2,8 +2,12 @@
 //! database: SQLite in a temporary folder, or PostgreSQL when `TEST_DATABASE_URL` names a cluster.
 
 mod app;
+mod program;
 
+mod cli;
 mod contract;
+mod doctor;
+mod durability;
 mod import;
 mod integrations;
 mod inventory;
@@ -15,4 +19,5 @@ mod orders;
 mod products;
 mod reports;
 mod search;
+mod smoke;
 mod users;

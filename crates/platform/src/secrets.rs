@@ -43,6 +43,13 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// Makes aws-lc the one implementation behind every TLS connection of this process. Call it before the
+/// first of them; a second call changes nothing.
+pub fn install_tls_provider() {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let _ = provider.install_default(); // fails only when one is installed already
+}
+
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// `length` unpredictable characters of `[0-9A-Za-z]`: 5.95 bits each, so 43 of them exceed 256 bits.

@@ -101,6 +101,7 @@ impl Sale {
             items: Some(vec![item]),
             totals: order_totals(&[line], self.shipping, false, PaymentSums::default())
                 .expect("in range"),
+            country: self.country.map(str::to_owned),
             shipping_address: address,
             billing_address: None,
             shipping_method: None,

@@ -396,6 +396,25 @@ impl Once {
     }
 }
 
+/// Removes up to `limit` stored answers whose time is over at `now`, oldest first; returns how many.
+pub async fn forget_expired_keys(db: &Db, now: Timestamp, limit: i64) -> Result<u64, DbError> {
+    let sql = "SELECT key FROM idempotency_keys WHERE expires_at <= $1 LIMIT 1";
+    let due = db
+        .read()
+        .await?
+        .fetch_optional(sql, params![now], |row| row.get::<String>(0))
+        .await?;
+    if due.is_none() {
+        return Ok(0); // an idle server writes nothing
+    }
+    db.write(async move |tx| {
+        let sql = "DELETE FROM idempotency_keys WHERE (client_id, key) IN
+            (SELECT client_id, key FROM idempotency_keys WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+        tx.execute(sql, params![now, limit]).await
+    })
+    .await
+}
+
 /// Refusals that a retry would meet again; the key's own refusals are not stored under it.
 fn is_final(problem: &Problem) -> bool {
     let own = [

@@ -7,6 +7,7 @@ mod document;
 mod endpoint;
 mod layer;
 mod page;
+mod path;
 mod problem;
 mod query;
 mod reply;
@@ -15,13 +16,15 @@ mod server;
 mod strict;
 
 pub use command::{
-    BODY_BYTES_MAX, Command, IDEMPOTENCY_KEY_PATTERN, IF_MATCH_PATTERN, MergePatch, Once, read_body,
+    BODY_BYTES_MAX, Command, IDEMPOTENCY_KEY_PATTERN, IF_MATCH_PATTERN, MergePatch, Once,
+    forget_expired_keys, read_body,
 };
 pub use cursor::CursorKey;
 pub use document::Document;
 pub use endpoint::{Access, Endpoint, Operation, delete, get, patch, post, put};
 pub use layer::{Answered, ClientName, PeerAddress, RequestId, Stack, current_request_id};
 pub use page::{Page, PageQuery};
+pub use path::Path;
 pub use problem::{Code, FieldError, Place, Problem, codes};
 pub use query::Query;
 pub use reply::Reply;

@@ -1,0 +1,20 @@
+//! The id in a path.
+
+use super::problem::{Problem, codes};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+/// The one `{id}` of the path, percent-decoded. What is not UTF-8 names nothing: 404.
+#[derive(Debug)]
+pub struct Path(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Path {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Path::<String>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(id)) => Ok(Path(id)),
+            Err(_) => Err(Problem::new(&codes::NOT_FOUND, "no such path")),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! `tradepost clients …`: works on the database itself, whether or not a server is running on it.
+
+use super::{Failure, database, print};
+use crate::config::Config;
+use crate::oauth::client::{ClientId, IP_ALLOW_MAX, Network};
+use crate::oauth::key::Algorithm;
+use crate::oauth::{
+    ListedClient, NewClient, OVERLAP_DEFAULT, OVERLAP_MAX, Scope, Scopes, create_client,
+    list_clients, revoke_client, rotate_secret,
+};
+use platform::clock::Clock;
+use serde_json::{Value, json};
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Register a client and print its id and its secret, which is not shown again
+    Create(Create),
+    /// Show all clients, oldest first
+    List(List),
+    /// Give a client a new secret; the old one works on for a while
+    Rotate(Rotate),
+    /// Disable a client for good: it gets no token, and those it has stop working within a second
+    Revoke(Revoke),
+}
+
+#[derive(clap::Args)]
+pub(super) struct Create {
+    /// What people call it
+    #[arg(long, value_parser = name)]
+    name: String,
+    /// A right that its tokens may carry, such as orders:read; repeatable [default: every right]
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
+    scopes: Vec<Scope>,
+    /// How its tokens are signed: HS256, EdDSA, ES256 or RS256
+    #[arg(long, value_name = "ALG", default_value = "HS256")]
+    signing_alg: Algorithm,
+    /// An address or network (CIDR) that it may ask from; repeatable [default: anywhere]
+    #[arg(long, value_name = "CIDR")]
+    ip_allow: Vec<Network>,
+    /// From then on it gets no token [default: never]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    expires_in_days: Option<u32>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct List {
+    /// Print one JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Rotate {
+    /// The client's id, cli_…
+    id: ClientId,
+    /// Hours for which the old secret works on; 0 ends it at once
+    #[arg(long, value_name = "HOURS", default_value_t = OVERLAP_DEFAULT.as_secs() / HOUR,
+        value_parser = clap::value_parser!(u64).range(0..=OVERLAP_MAX.as_secs() / HOUR))]
+    overlap_hours: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Revoke {
+    /// The client's id, cli_…
+    id: ClientId,
+}
+
+/// Seconds.
+const HOUR: u64 = 3_600;
+
+fn name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    match (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
+        true => Ok(name.to_owned()),
+        false => Err("a name has 1 to 100 characters".into()),
+    }
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    Scope::from_name(text).ok_or_else(|| {
+        let known: Vec<&str> = Scope::ALL.iter().map(|scope| scope.name()).collect();
+        format!("there are: {}", known.join(", "))
+    })
+}
+
+pub(super) async fn run(command: Command, config: &Config) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Create(args) => create(args, config).await?,
+        Command::List(args) => list(&args, config).await?,
+        Command::Rotate(args) => rotate(args, config).await?,
+        Command::Revoke(args) => revoke(args, config).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn create(args: Create, config: &Config) -> Result<(), Failure> {
+    if args.ip_allow.len() > IP_ALLOW_MAX {
+        return Err(Failure::usage(format!(
+            "--ip-allow can be given {IP_ALLOW_MAX} times"
+        )));
+    }
+    let now = Clock::system().now();
+    let days = |days: u32| now + Duration::from_secs(u64::from(days) * 24 * HOUR);
+    let scopes = match args.scopes.as_slice() {
+        [] => Scopes::all(),
+        some => some.iter().copied().collect(),
+    };
+    let new = NewClient {
+        name: args.name,
+        scopes,
+        signing_alg: args.signing_alg,
+        token_ttl_seconds: None,
+        expires_at: args.expires_in_days.map(days),
+        ip_allow: args.ip_allow,
+    };
+    let db = database(config).await?;
+    let (id, secret) = db
+        .write(async move |tx| create_client(tx, &new, now).await)
+        .await?;
+    let (id, secret) = (id.as_str(), secret.expose());
+    match args.json {
+        true => {
+            let client =
+                json!({ "client_id": id, "client_secret": secret, "scopes": names(&scopes) });
+            print(format_args!("{client}\n"));
+        }
+        false => print(format_args!(
+            "client_id      {id}\nclient_secret  {secret}\nscopes         {scopes}\n\nThe secret is not shown again.\n"
+        )),
+    }
+    Ok(())
+}
+
+fn names(scopes: &Scopes) -> Vec<&'static str> {
+    let all = Scope::ALL.iter();
+    all.filter(|scope| scopes.contains(**scope))
+        .map(|scope| scope.name())
+        .collect()
+}
+
+async fn list(args: &List, config: &Config) -> Result<(), Failure> {
+    let db = database(config).await?;
+    let clients = list_clients(&mut db.read().await?).await?;
+    if args.json {
+        let clients: Vec<Value> = clients.iter().map(client_json).collect();
+        print(format_args!("{}\n", Value::from(clients)));
+        return Ok(());
+    }
+    let now = Clock::system().now();
+    for client in &clients {
+        let state = match (client.disabled_at, client.expires_at) {
+            (Some(since), _) => format!("revoked {since}"),
+            (None, Some(end)) if end <= now => format!("expired {end}"),
+            (None, Some(end)) => format!("until {end}"),
+            (None, None) => "active".to_owned(),
+        };
+        print(format_args!(
+            "{}  {}  ({state})\n    created {}, signs with {}\n    scopes {}\n",
+            client.id,
+            client.name,
+            client.created_at,
+            client.signing_alg.name(),
+            client.scopes
+        ));
+        for secret in &client.secrets {
+            let end = secret.expires_at.map(|end| format!(", until {end}"));
+            let used = secret.last_used_at.map(|at| format!(", last used {at}"));
+            print(format_args!(
+                "    secret …{} of {}{}{}\n",
+                secret.hint,
+                secret.created_at,
+                end.unwrap_or_default(),
+                used.unwrap_or_default()
+            ));
+        }
+    }
+    print(format_args!("{} clients\n", clients.len()));
+    Ok(())
+}
+
+fn client_json(client: &ListedClient) -> Value {
+    let secrets: Vec<Value> = client
+        .secrets
+        .iter()
+        .map(|secret| {
+            json!({ "id": secret.id, "hint": secret.hint, "created_at": secret.created_at,
+                "expires_at": secret.expires_at, "last_used_at": secret.last_used_at })
+        })
+        .collect();
+    json!({ "client_id": client.id, "name": client.name, "scopes": names(&client.scopes),
+        "signing_alg": client.signing_alg.name(), "created_at": client.created_at,
+        "expires_at": client.expires_at, "disabled_at": client.disabled_at, "secrets": secrets })
+}
+
+async fn rotate(args: Rotate, config: &Config) -> Result<(), Failure> {
+    let db = database(config).await?;
+    let now = Clock::system().now();
+    let (id, overlap) = (
+        args.id.clone(),
+        Duration::from_secs(args.overlap_hours * HOUR),
+    );
+    let secret = db
+        .write(async move |tx| rotate_secret(tx, &id, overlap, now).await)
+        .await?;
+    let (id, secret, end) = (args.id.as_str(), secret.expose(), now + overlap);
+    match args.json {
+        true => {
+            let client =
+                json!({ "client_id": id, "client_secret": secret, "old_secret_expires_at": end });
+            print(format_args!("{client}\n"));
+        }
+        false => print(format_args!(
+            "client_id      {id}\nclient_secret  {secret}\n\nThe secret is not shown again. The old one works until {end}.\n"
+        )),
+    }
+    Ok(())
+}
+
+async fn revoke(args: Revoke, config: &Config) -> Result<(), Failure> {
+    let db = database(config).await?;
+    let now = Clock::system().now();
+    let id = args.id.clone();
+    db.write(async move |tx| revoke_client(tx, &id, now).await)
+        .await?;
+    print(format_args!("{} is revoked.\n", args.id));
+    Ok(())
+}

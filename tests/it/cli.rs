@@ -1,0 +1,225 @@
+//! The command line: exit codes 0 done, 1 failed, 2 usage.
+
+use crate::program::{Place, eventually, told};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn settings_come_from_flags_environment_and_file() {
+    let place = Place::new().await;
+    let file = "listen = \"127.0.0.1:1\"\nsmtp_url = \"smtp://shop:hunter2@mail.example:25\"\nlog_requests = false\n";
+    std::fs::write(place.dir().join("tradepost.toml"), file).expect("written");
+    let mut command = place.tradepost(&["check-config", "--order-hold-minutes", "5", "--demo"]);
+    command
+        .env("TRADEPOST_ROLE", "all")
+        .env("TRADEPOST_MAIL_FROM", "");
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let shown = String::from_utf8(output.stdout).expect("UTF-8");
+    for line in [
+        "# with tradepost.toml",
+        "listen = \"127.0.0.1:1\" # file",
+        "public_url = \"http://127.0.0.1:1\" # default",
+        "smtp_url = \"smtp://shop:***@mail.example:25\" # file",
+        "log_requests = false # file",
+        "role = \"all\" # TRADEPOST_ROLE",
+        "mail_from = \"Tradepost <tradepost@localhost>\" # default",
+        "order_hold_minutes = 5 # --order-hold-minutes",
+        "demo = true # --demo",
+    ] {
+        assert!(
+            shown.lines().any(|shown| shown == line),
+            "{line} in\n{shown}"
+        );
+    }
+    let again = place.dir().join("again.toml");
+    std::fs::write(&again, place.run_well(&["check-config", "--manual"])).expect("written");
+    place.run_well(&["check-config", "--config", "again.toml"]);
+}
+
+#[tokio::test]
+async fn wrong_use_ends_with_2_and_says_everything_at_once() {
+    let place = Place::new().await;
+    let output = place.run(&[
+        "check-config",
+        "--listen",
+        "x",
+        "--role",
+        "boss",
+        "--rate-limit-per-second=-1",
+    ]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(said.lines().count(), 3, "{said}");
+    for wrong in [
+        &["nonsense"][..],
+        &[],
+        &["serve", "--lisen", "x"],
+        &["check-config", "--config", "missing.toml"],
+        &["clients", "create"],
+        &["clients", "create", "--name", "x", "--scope", "orders:eat"],
+        &[
+            "clients",
+            "create",
+            "--name",
+            "x",
+            "--ip-allow",
+            "10.0.0.5/8",
+        ],
+        &["clients", "create", "--name", " "],
+        &["clients", "rotate", "cli_x", "--overlap-hours", "169"],
+        &["clients", "revoke", "user_1"],
+        &["check-config", "--master-key", "1234"],
+    ] {
+        let output = place.run(wrong);
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{wrong:?}: {}",
+            told(&output)
+        );
+    }
+    for right in [&["--help"][..], &["--version"], &["serve", "--help"]] {
+        assert_eq!(place.run(right).status.code(), Some(0), "{right:?}");
+    }
+    if place.database_url.is_none() {
+        let output = place.run(&["serve", "--role", "worker"]);
+        assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    }
+}
+
+#[tokio::test]
+async fn a_client_is_made_while_a_server_runs() {
+    let place = Place::new().await;
+    let server = place.serve(&["--log-requests=false"]);
+    let printed = place.run_well(&[
+        "clients",
+        "create",
+        "--name",
+        "Shop",
+        "--scope",
+        "users:read",
+        "--scope",
+        "orders:read",
+        "--signing-alg",
+        "ES256",
+        "--ip-allow",
+        "127.0.0.0/8",
+        "--expires-in-days",
+        "30",
+        "--json",
+    ]);
+    let client: Value = serde_json::from_str(&printed).expect("JSON");
+    assert_eq!(client["scopes"], json!(["users:read", "orders:read"]));
+    let text = |member: &str| client[member].as_str().expect("text").to_owned();
+    let token = server.token(&(text("client_id"), text("client_secret")));
+    let bearer = format!("Bearer {token}");
+    let answer = server
+        .connect()
+        .send("GET", "/v2/users", &[("Authorization", &bearer)], None);
+    assert_eq!(answer.expect("an answer").status, 200);
+    let told = place.run_well(&["clients", "create", "--name", "Shop"]);
+    assert!(
+        told.contains("client_secret  cs_") && told.contains("not shown again"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn secrets_are_exchanged_and_clients_revoked_under_a_running_server() {
+    let place = Place::new().await;
+    let (id, old) = place.credentials();
+    let server = place.serve(&["--log-requests=false"]);
+    let token = server.token(&(id.clone(), old.clone()));
+    let rotated = |hours: &str| {
+        let printed =
+            place.run_well(&["clients", "rotate", &id, "--overlap-hours", hours, "--json"]);
+        let client: Value = serde_json::from_str(&printed).expect("JSON");
+        client["client_secret"].as_str().expect("text").to_owned()
+    };
+    let newer = rotated("1");
+    eventually("the new secret works", || {
+        server.ask_token(&(id.clone(), newer.clone())).status == 200
+    });
+    server.token(&(id.clone(), old.clone()));
+    let newest = rotated("0");
+    eventually("the newest secret works", || {
+        server.ask_token(&(id.clone(), newest.clone())).status == 200
+    });
+    for ended in [&old, &newer] {
+        assert_eq!(server.ask_token(&(id.clone(), ended.clone())).status, 401);
+    }
+
+    let listed: Value =
+        serde_json::from_str(&place.run_well(&["clients", "list", "--json"])).expect("JSON");
+    assert_eq!(listed[0]["client_id"], json!(id));
+    assert_eq!(listed[0]["disabled_at"], json!(null));
+    let shown = place.run_well(&["clients", "list"]);
+    assert!(
+        shown.contains("(active)") && shown.contains(&newest[newest.len() - 4..]),
+        "{shown}"
+    );
+    assert!(!shown.contains(&newest));
+
+    place.run_well(&["clients", "revoke", &id]);
+    let bearer = format!("Bearer {token}");
+    let users = || {
+        let answer = server
+            .connect()
+            .send("GET", "/v2/users", &[("Authorization", &bearer)], None);
+        answer.expect("an answer").status
+    };
+    eventually("its token is refused", || users() == 401);
+    eventually("it gets no token", || {
+        server.ask_token(&(id.clone(), newest.clone())).status == 401
+    });
+    let unknown = place.run(&["clients", "revoke", "cli_nobody"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(
+        told(&unknown).contains("there is no client cli_nobody"),
+        "{}",
+        told(&unknown)
+    );
+}
+
+#[tokio::test]
+async fn the_schema_is_brought_up_to_date_once() {
+    let place = Place::new().await;
+    assert!(place.run_well(&["migrate"]).contains("steps were applied"));
+    assert!(place.run_well(&["migrate"]).contains("already"));
+    assert!(place.run_well(&["doctor"]).contains("All is well."));
+}
+
+#[tokio::test]
+async fn the_document_of_the_api_is_printed() {
+    let place = Place::new().await;
+    let document: Value = serde_json::from_str(&place.run_well(&["openapi"])).expect("JSON");
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(document["servers"][0]["url"], "http://127.0.0.1:8080");
+    assert!(document["paths"]["/v2/orders"]["post"].is_object());
+}
+
+#[tokio::test]
+async fn a_backup_is_a_database() {
+    let place = Place::new().await;
+    let credentials = place.credentials();
+    let server = place.serve(&["--log-requests=false"]);
+    if place.database_url.is_some() {
+        let output = place.run(&["backup", "copy.db"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(told(&output).contains("pg_dump"), "{}", told(&output));
+        return;
+    }
+    let restored = place.dir().join("restored");
+    std::fs::create_dir(&restored).expect("a folder");
+    place.run_well(&["backup", "restored/tradepost.db"]);
+    let output = place.run(&["backup", "restored/tradepost.db"]);
+    assert_eq!(output.status.code(), Some(1), "nothing is overwritten");
+    std::fs::copy(
+        place.data_dir().join("master.key"),
+        restored.join("master.key"),
+    )
+    .expect("copied");
+    drop(server);
+    let server = place.serve(&["--log-requests=false", "--data-dir", "restored"]);
+    server.token(&credentials);
+}

@@ -1,0 +1,197 @@
+//! The program as its users start it.
+
+use crate::program::{Http, Place, head, told};
+use serde_json::json;
+use std::io::{BufRead, Read};
+use std::net::TcpListener;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tradepost::migrations::MIGRATIONS;
+
+#[tokio::test]
+async fn a_token_a_product_an_order_and_a_graceful_end() {
+    let place = Place::new().await;
+    let credentials = place.credentials();
+    let mut server = place.serve(&[]);
+    let engine = if place.database_url.is_some() {
+        "postgresql"
+    } else {
+        "sqlite"
+    };
+    let expected = format!(
+        "Tradepost 0.1.0 listening on http://127.0.0.1:{} ({engine}, ",
+        server.port
+    );
+    assert!(server.first.starts_with(&expected), "{}", server.first);
+
+    let bearer = format!("Bearer {}", server.token(&credentials));
+    let with = [("Authorization", bearer.as_str())];
+    let mut http = server.connect();
+    let product = json!({ "title": "Mug", "sku": "MUG", "price": 1250, "currency": "USD", "inventory_quantity": 3 });
+    let made = http
+        .send("POST", "/v2/products", &with, Some(&product))
+        .expect("an answer");
+    assert_eq!(made.status, 201, "{}", made.body);
+    let listed = http
+        .send("GET", "/v2/products", &with, None)
+        .expect("an answer");
+    assert_eq!(listed.json().as_array().map(Vec::len), Some(1));
+    let order = json!({ "email": "ada@example.com", "currency": "USD", "items": [{ "sku": "MUG", "quantity": 2 }] });
+    let placed = http
+        .send("POST", "/v2/orders", &with, Some(&order))
+        .expect("an answer");
+    assert_eq!(placed.status, 201, "{}", placed.body);
+    assert_eq!(placed.json()["totals"]["total"], 2_500);
+    let refused = http
+        .send("POST", "/v2/orders", &with, Some(&order))
+        .expect("an answer");
+    assert_eq!(refused.json()["code"], "insufficient_stock");
+
+    let metrics = http.send("GET", "/metrics", &[], None).expect("an answer");
+    assert!(
+        metrics.body.contains("http_requests_total"),
+        "{}",
+        metrics.body
+    );
+
+    drop(http);
+    server.terminate();
+    assert_eq!(server.wait().code(), Some(0));
+    let mut log = String::new();
+    server
+        .lines
+        .read_to_string(&mut log)
+        .expect("the request log");
+    assert!(
+        log.contains("\"route\":\"/v2/orders\",\"status\":201"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_is_running_at_sigterm_is_answered() {
+    let place = Place::new().await;
+    let (id, secret) = place.credentials();
+    let mut server = place.serve(&["--log-requests=false"]);
+    let body =
+        json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret })
+            .to_string();
+    let (early, late) = body.split_at(10);
+    let mut http = server.connect();
+    let head = head("POST", "/oauth/token", &[], &body);
+    http.write_all(format!("{head}{early}").as_bytes())
+        .expect("sent");
+    std::thread::sleep(Duration::from_millis(100)); // so that it is being served
+    server.terminate();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Http::connect(server.port).is_ok() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10)); // until it no longer listens
+    }
+    http.write_all(late.as_bytes()).expect("sent");
+    let answer = http.read_answer().expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_demo_prints_three_lines_that_work() {
+    let place = Place::new().await;
+    let mut server = place.serve(&["--demo", "--log-requests=false"]);
+    let mut lines = Vec::new();
+    while lines.len() < 3 {
+        let mut line = String::new();
+        assert_ne!(server.lines.read_line(&mut line).expect("a line"), 0);
+        if line.contains("curl") {
+            lines.push(line);
+        }
+    }
+    let pasted = Command::new("sh")
+        .arg("-c")
+        .arg(lines.concat())
+        .output()
+        .expect("a shell");
+    let (products, order) = {
+        let mut answers =
+            serde_json::Deserializer::from_slice(&pasted.stdout).into_iter::<serde_json::Value>();
+        let mut next = || {
+            answers
+                .next()
+                .and_then(Result::ok)
+                .unwrap_or_else(|| panic!("{}", told(&pasted)))
+        };
+        (next(), next())
+    };
+    assert_eq!(products.as_array().map(Vec::len), Some(12));
+    assert_eq!(order["status"], "pending", "{order}");
+    assert_eq!(order["totals"]["total"], 2_998);
+    server.terminate();
+    assert!(server.wait().success());
+
+    let mut again = place.serve(&["--demo", "--log-requests=false"]);
+    let mut line = String::new();
+    again.lines.read_line(&mut line).expect("a line");
+    assert!(line.contains("tradepost clients create"), "{line}");
+}
+
+#[tokio::test]
+async fn what_keeps_it_from_starting_is_said_in_one_line() {
+    let place = Place::new().await;
+    let fails = |args: &[&str], reason: &str| {
+        let output = place.run(args);
+        let said = told(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(reason), "{reason} in {said}");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stderr).lines().count(),
+            1,
+            "{said}"
+        );
+    };
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    fails(&["serve", "--listen", &address], "the port is taken");
+
+    std::fs::write(place.dir().join("file"), "").expect("a file");
+    let free = ["serve", "--listen", "127.0.0.1:0"];
+    fails(
+        &[&free[..], &["--data-dir", "file/data"]].concat(),
+        "the data directory file/data",
+    );
+    let nobody = "postgres://tradepost:hunter2@127.0.0.1:1/nothing";
+    fails(
+        &[&free[..], &["--database-url", nobody]].concat(),
+        "the database cannot be reached",
+    );
+
+    if place.database_url.is_none() {
+        let _server = place.serve(&["--log-requests=false"]);
+        fails(&free, "another Tradepost serves");
+    }
+    newer_schema(&place).await;
+    fails(&free, "use a newer program");
+}
+
+/// Brings the schema where a later program would bring it.
+async fn newer_schema(place: &Place) {
+    let url = place.database_url.clone();
+    let config = tradepost::config::Config {
+        data_dir: place.data_dir(),
+        database_url: url,
+        ..Default::default()
+    };
+    let later = platform::db::Migration {
+        version: MIGRATIONS.last().expect("some").version + 1,
+        name: "later",
+        sqlite: "",
+        postgres: "",
+    };
+    let known = MIGRATIONS.iter().map(|known| platform::db::Migration {
+        version: known.version,
+        name: known.name,
+        sqlite: known.sqlite,
+        postgres: known.postgres,
+    });
+    let all: Vec<_> = known.chain([later]).collect();
+    let db = tradepost::app::open_database(&config).await.expect("open");
+    db.migrate(all.leak(), 0).await.expect("migrated");
+}
