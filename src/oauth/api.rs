@@ -68,6 +68,7 @@ pub struct TokenBody {
 )]
 pub struct RevokeBody {
     /// The access token that is to die.
+    #[schemars(length(min = 1))]
     token: String,
     /// Not needed: a token is recognised without it.
     #[serde(default)]

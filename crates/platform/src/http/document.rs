@@ -230,7 +230,12 @@ fn query_parameters(schema: SchemaOf) -> Vec<Value> {
                 Some("array") => {
                     parameter["style"] = json!("form");
                     parameter["explode"] = json!(false);
-                    parameter["schema"]["minItems"] = json!(1); // see `Query`: `name=` is no list
+                    // `Query` takes neither `name=` nor `name=a,,b`.
+                    let schema = &mut parameter["schema"];
+                    schema["minItems"] = json!(1);
+                    if schema["items"]["type"] == "string" && schema["items"].get("enum").is_none() {
+                        schema["items"]["minLength"] = json!(1);
+                    }
                 }
                 _ => {}
             }

@@ -113,8 +113,8 @@ fn read(
         return;
     };
     let property = resolve(schema, property);
-    if value.is_empty() && has_type(property, "array") {
-        errors.push(at(name, "too_few", "expected at least 1 items"));
+    if has_type(property, "array") && value.split(',').any(str::is_empty) {
+        errors.push(at(name, "too_short", "expected values between the commas"));
         return;
     }
     let repeated = match key {
@@ -256,7 +256,7 @@ mod tests {
             "invalid_type",
             "unknown_parameter",
             "repeated_parameter",
-            "too_few",
+            "too_short",
         ] {
             assert!(body.contains(fault), "{fault}: {body}");
         }
