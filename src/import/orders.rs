@@ -104,7 +104,7 @@ fn for_each_row(
     let input = Input::open(path).map_err(|error| ImportError::File(path.to_owned(), error))?;
     let budget = input.budget();
     let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(input);
-    if rows.headers().map_err(unreadable)? != &HEADER[..] {
+    if rows.headers().map_err(unreadable)? != HEADER[..] {
         let expected = format!("expected the first line to be {}", HEADER.join(","));
         return Err(ImportError::Format(path.to_owned(), expected));
     }

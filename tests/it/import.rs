@@ -120,6 +120,13 @@ async fn the_totals_of_a_file_are_found_again() {
         .map(|order| order["items"].as_array().map_or(0, Vec::len))
         .sum();
     assert_eq!(lines, 3_755);
+
+    let proof = tradepost::doctor::examine(&app.db).await.expect("examined");
+    assert_eq!(
+        (proof.findings, proof.orders, proof.order_items),
+        (Vec::new(), 198, 3_755)
+    );
+    assert_eq!(proof.totals_minor["GBP"], 6_133_978);
 }
 
 #[tokio::test]
