@@ -18,6 +18,10 @@ use tantivy::directory::{
     WatchHandle, WritePtr,
 };
 
+/// Where the engine keeps the names of the files it may delete, to be written anew with every file.
+/// The directory knows them as well.
+const FILE_LIST: &str = ".managed.json";
+
 /// A [`MmapDirectory`] that leaves it to the system when files reach the disk.
 #[derive(Debug, Clone)]
 pub(super) struct LazyDirectory {
@@ -31,6 +35,21 @@ impl LazyDirectory {
             root: root.to_owned(),
             mapped: MmapDirectory::open(root)?,
         })
+    }
+
+    /// The files of the index as the engine would have listed them.
+    fn file_list(&self) -> io::Result<Vec<u8>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.root)? {
+            let name = entry?.file_name();
+            // Locks and the like begin with a dot; the engine names all others itself, in ASCII.
+            names.extend(
+                name.into_string()
+                    .ok()
+                    .filter(|name| !name.starts_with('.')),
+            );
+        }
+        Ok(format!("{names:?}").into_bytes())
     }
 }
 
@@ -60,12 +79,19 @@ impl Directory for LazyDirectory {
     }
 
     fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
+        if path == Path::new(FILE_LIST) {
+            let list = self.file_list();
+            return list.map_err(|error| OpenReadError::wrap_io_error(error, path.to_owned()));
+        }
         self.mapped.atomic_read(path)
     }
 
-    /// The engine writes two files this way, each under a lock of its own, so the name of the
-    /// temporary file is free.
+    /// Beside the list of files there is only `meta.json`, and one thread writes it: so the name of
+    /// the temporary file is free.
     fn atomic_write(&self, path: &Path, data: &[u8]) -> io::Result<()> {
+        if path == Path::new(FILE_LIST) {
+            return Ok(());
+        }
         let target = self.root.join(path);
         let temporary = target.with_extension("tmp");
         fs::write(&temporary, data)?;

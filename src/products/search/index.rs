@@ -12,7 +12,9 @@ use tantivy::directory::{Directory, INDEX_WRITER_LOCK, RamDirectory};
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::merge_policy::LogMergePolicy;
 use tantivy::store::Compressor;
-use tantivy::{IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError};
+use tantivy::{
+    IndexReader, IndexSettings, IndexSortByField, IndexWriter, Order, ReloadPolicy, TantivyError,
+};
 
 use super::Error;
 use super::directory::LazyDirectory;
@@ -116,6 +118,11 @@ impl Index {
     fn create(directory: impl Into<Box<dyn Directory>>) -> Result<Index, Error> {
         let (schema, fields) = Fields::schema();
         let settings = IndexSettings {
+            // So that equal matches are found in the order they are shown.
+            sort_by_field: Some(IndexSortByField {
+                field: "id".to_owned(),
+                order: Order::Asc,
+            }),
             docstore_compression: Compressor::None,
             // A thread per commit would cost more than it saves.
             docstore_compress_dedicated_thread: false,

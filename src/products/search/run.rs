@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
             let accepts = self.predicate(reader, columns, true)?;
             let keys = Keys::open(&query.sort, reader, columns)?;
             let mut counting = counters.segment(reader, columns)?;
-            let mut top = Top::new(ord, query.offset + query.limit, columns);
+            let mut top = Top::new(ord, query.offset + query.limit);
             let count = !counting.is_idle();
             weight.for_each(reader, &mut |doc, score| {
                 if accepts.doc(doc) {
@@ -287,11 +287,11 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A match within its segment. The order is that of the result, the better one less.
+/// A match within its segment. The order is that of the result, the better one less: documents of a
+/// segment are in the order of their product ids.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
     key: u64,
-    id_ord: u64,
     segment_ord: u32,
     doc: DocId,
     score: f32,
@@ -313,44 +313,39 @@ impl PartialOrd for Candidate {
 
 impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.key, self.id_ord).cmp(&(other.key, other.id_ord))
+        (self.key, self.doc).cmp(&(other.key, other.doc))
     }
 }
 
 /// The best matches of one segment; the worst of them on top of the heap.
-struct Top<'a> {
+struct Top {
     segment_ord: u32,
     size: usize,
-    columns: &'a Columns,
     heap: BinaryHeap<Candidate>,
 }
 
-impl<'a> Top<'a> {
-    fn new(segment_ord: u32, size: usize, columns: &'a Columns) -> Top<'a> {
+impl Top {
+    fn new(segment_ord: u32, size: usize) -> Top {
         Top {
             segment_ord,
             size,
-            columns,
             heap: BinaryHeap::new(),
         }
     }
 
+    /// Matches come in the order of their product ids, so of equal ones the earlier is kept.
+    #[inline]
     fn offer(&mut self, key: u64, doc: DocId, score: f32) {
-        let full = self.heap.len() == self.size;
-        if full && self.heap.peek().is_none_or(|worst| key > worst.key) {
-            return;
-        }
         let candidate = Candidate {
             key,
-            id_ord: self.columns.id_ord(doc),
             segment_ord: self.segment_ord,
             doc,
             score,
         };
-        if !full {
+        if self.heap.len() < self.size {
             self.heap.push(candidate);
         } else if let Some(mut worst) = self.heap.peek_mut()
-            && candidate < *worst
+            && key < worst.key
         {
             *worst = candidate;
         }
@@ -388,6 +383,7 @@ impl<'a> Keys<'a> {
     }
 
     /// `u64::MAX`, which is last, for what has no value.
+    #[inline]
     fn key(&self, doc: DocId, score: f32) -> u64 {
         match self {
             // Scores are not negative, so their bits are in their order.
@@ -430,6 +426,7 @@ struct Predicate<'a> {
 }
 
 impl Predicate<'_> {
+    #[inline]
     fn doc(&self, doc: DocId) -> bool {
         !self.reader.is_deleted(doc)
             && self.price.as_ref().is_none_or(|price| price.contains(doc))

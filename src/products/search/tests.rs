@@ -851,7 +851,7 @@ fn finds(index: &Index, q: &str, id: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn a_product_is_found_by_any_word_of_its_title(
@@ -891,5 +891,55 @@ proptest! {
         results.highlighter.mark(&title);
         results.highlighter.fragment(&title);
         index.suggest(&q, &Filters::default(), 5).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    // Through deletions and merges of segments the index holds what a map would.
+    #[test]
+    fn it_is_the_sum_of_its_changes(
+        commits in proptest::collection::vec(
+            proptest::collection::vec((0..20u8, proptest::option::of(0..5u8)), 1..6),
+            1..25,
+        ),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut index = Index::open(dir.path()).unwrap();
+        let mut model = std::collections::BTreeMap::new();
+        for (seq, commit) in (1..).zip(commits) {
+            let mut changes = Vec::new();
+            for (number, word) in commit {
+                let id = format!("prod_{number}");
+                match word {
+                    Some(word) => {
+                        changes.push(upsert(product(&id, &format!("Lamp word{word}"))));
+                        model.insert(id, word);
+                    }
+                    None => {
+                        model.remove(&id);
+                        changes.push(Change::Delete(id));
+                    }
+                }
+            }
+            index.apply(changes, at(seq)).unwrap();
+            if seq % 8 == 0 {
+                drop(index);
+                index = Index::open(dir.path()).unwrap();
+            }
+            prop_assert_eq!(index.watermark(), at(seq));
+            let all: Vec<&str> = model.keys().map(String::as_str).collect();
+            let found = index.search(&ask("lamp")).unwrap();
+            prop_assert_eq!(ids(&found), all);
+            for asked in 0..5 {
+                let some = model.iter().filter(|(_, word)| **word == asked);
+                let some: Vec<&str> = some.map(|(id, _)| id.as_str()).collect();
+                let q = format!("word{asked}");
+                let query = Query { typos: false, ..ask(&q) };
+                let found = index.search(&query).unwrap();
+                prop_assert_eq!(ids(&found), some);
+            }
+        }
     }
 }

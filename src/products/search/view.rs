@@ -48,7 +48,6 @@ impl View {
 /// are ordinals in a dictionary that is sorted, so ordinals of one segment compare like strings.
 pub(super) struct Columns {
     segment_id: SegmentId,
-    id: Option<StrColumn>,
     id_part: Column<u64>,
     pub key: Column<u64>,
     pub created_at: Column<i64>,
@@ -68,7 +67,6 @@ impl Columns {
         let fast = reader.fast_fields();
         Ok(Columns {
             segment_id: reader.segment_id(),
-            id: fast.str("id")?,
             id_part: fast.u64("id_part")?,
             key: fast.u64("key")?,
             created_at: fast.i64("created_at")?,
@@ -96,12 +94,6 @@ impl Columns {
             Facet::Attribute(_) => &self.attribute,
         }
         .as_ref()
-    }
-
-    /// The ordinal of a document's product id: ids compare like their ordinals.
-    pub fn id_ord(&self, doc: DocId) -> u64 {
-        let id = self.id.as_ref();
-        id.and_then(|id| id.ords().first(doc)).unwrap_or_default()
     }
 
     /// The product id of a document.
