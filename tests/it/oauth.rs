@@ -6,12 +6,13 @@ use axum::http::{Method, Request};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http_body_util::BodyExt;
+use platform::secrets::MasterKey;
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::time::Duration;
 use tradepost::oauth::key::Algorithm;
 use tradepost::oauth::{
-    ListedClient, NewClient, Scopes, create_client, list_clients, rotate_secret,
+    ListedClient, NewClient, OAuth, OpenError, Scopes, create_client, list_clients, rotate_secret,
 };
 
 mod keys;
@@ -40,6 +41,15 @@ async fn register(app: &TestApp, new: NewClient) -> (String, String) {
         .write(async move |tx| create_client(tx, &new, now).await);
     let (id, secret) = made.await.unwrap();
     (id.to_string(), secret.expose().to_owned())
+}
+
+/// What another node on the same database holds in its memory.
+async fn node(app: &TestApp, master: MasterKey) -> Result<OAuth, OpenError> {
+    OAuth::open(&app.db, master, &app.config, app.clock.now()).await
+}
+
+fn master_key(app: &TestApp) -> MasterKey {
+    MasterKey::load_or_create(&app.data_dir().join("master.key")).unwrap()
 }
 
 async fn rotate(app: &TestApp, id: &str, overlap: Duration) -> String {

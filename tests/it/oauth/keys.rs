@@ -1,6 +1,7 @@
 //! Keys and metadata as others see them.
 
 use super::*;
+use platform::secrets::MasterKey;
 use std::time::Duration;
 use tradepost::oauth::key::Algorithm;
 
@@ -133,18 +134,9 @@ async fn the_master_key_may_come_from_the_settings() {
     let key = |digit: &str| Some(platform::secrets::Secret::new(digit.repeat(64)));
     let app = TestApp::start_with(|config| config.master_key = key("a")).await;
     assert!(!app.data_dir().join("master.key").exists());
-    let wrong = tradepost::config::Config {
-        master_key: key("b"),
-        index_dir: Some(app.data_dir().join("search-of-another-node")),
-        ..app.config.clone()
-    };
-    let refused = tradepost::app::App::start(wrong, app.clock.clone()).await;
-    let message = refused.err().unwrap().to_string();
+    let wrong = MasterKey::parse(&"b".repeat(64)).unwrap();
+    let message = node(&app, wrong).await.err().unwrap().to_string();
     assert!(message.contains("is this the master key"), "{message}");
-    let again = tradepost::config::Config {
-        index_dir: Some(app.data_dir().join("search-of-a-third-node")),
-        ..app.config.clone()
-    };
-    let again = tradepost::app::App::start(again, app.clock.clone()).await;
-    assert!(again.is_ok());
+    let right = MasterKey::parse(&"a".repeat(64)).unwrap();
+    assert!(node(&app, right).await.is_ok(), "a second node");
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use std::time::Duration;
-use tradepost::oauth::{OVERLAP_DEFAULT, OVERLAP_MAX, revoke_client, rotate_secret};
+use tradepost::oauth::{OAuth, OVERLAP_DEFAULT, OVERLAP_MAX, revoke_client, rotate_secret};
 
 #[tokio::test]
 async fn a_token_lives_as_long_as_it_says() {
@@ -35,48 +35,20 @@ async fn revocation_reaches_other_nodes_and_outlives_a_restart() {
         token(&app, &id, &secret).await,
     );
     let (victim, innocent) = (access_token(&victim), access_token(&innocent));
-    // The other node has the same database and keys, and its own memory.
-    let config = tradepost::config::Config {
-        index_dir: Some(app.data_dir().join("search-other")),
-        ..app.config.clone()
-    };
-    let other = tradepost::app::App::start(config, app.clock.clone())
-        .await
-        .unwrap();
+    let other = node(&app, master_key(&app)).await.unwrap();
     let now = app.clock.now();
-    assert!(other.oauth.signer.verify(&victim, now.to_jiff()).is_ok());
+    let lives = |node: &OAuth, token: &str| node.signer.verify(token, now.to_jiff()).is_ok();
+    assert!(lives(&other, &victim));
     let body = format!("token={victim}&client_id={id}&client_secret={secret}");
     for _ in 0..2 {
-        assert_eq!(
-            ask(&app, "/oauth/revoke", FORM, None, &body).await.status,
-            200
-        );
+        let reply = ask(&app, "/oauth/revoke", FORM, None, &body).await;
+        assert_eq!(reply.status, 200);
     }
-    assert!(other.oauth.signer.verify(&victim, now.to_jiff()).is_ok());
-    other.oauth.refresh(&other.db, now).await.unwrap();
-    assert!(other.oauth.signer.verify(&victim, now.to_jiff()).is_err());
-    assert!(other.oauth.signer.verify(&innocent, now.to_jiff()).is_ok());
-    let config = tradepost::config::Config {
-        index_dir: Some(app.data_dir().join("search-restarted")),
-        ..app.config.clone()
-    };
-    let restarted = tradepost::app::App::start(config, app.clock.clone())
-        .await
-        .unwrap();
-    assert!(
-        restarted
-            .oauth
-            .signer
-            .verify(&victim, now.to_jiff())
-            .is_err()
-    );
-    assert!(
-        restarted
-            .oauth
-            .signer
-            .verify(&innocent, now.to_jiff())
-            .is_ok()
-    );
+    assert!(lives(&other, &victim), "it has its own memory");
+    other.refresh(&app.db, now).await.unwrap();
+    assert!(!lives(&other, &victim) && lives(&other, &innocent));
+    let restarted = node(&app, master_key(&app)).await.unwrap();
+    assert!(!lives(&restarted, &victim) && lives(&restarted, &innocent));
     app.clock.advance(Duration::from_secs(2 * 86_400));
     app.oauth
         .forget_expired(&app.db, app.clock.now())
