@@ -137,6 +137,7 @@ async fn call(
 }
 
 /// A dozen things that a small shop could sell.
+#[expect(clippy::too_many_lines, reason = "a table of sample data")]
 fn products() -> Vec<Value> {
     let mut all = vec![mug(), shirt()];
     let plain = [

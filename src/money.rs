@@ -16,7 +16,7 @@ use serde::ser::{Serialize, Serializer};
 pub const AMOUNT_MAX: i64 = 9_007_199_254_740_991;
 
 /// The active codes of ISO 4217 (list one, as of 2026) by exponent, each list sorted.
-/// Left out are the codes without a minor unit (metals, `XDR`, `XTS`, `XXX`, …): nothing is priced in them.
+/// Left out are the codes without a minor unit (metals, `XDR`, `XTS`, …): nothing is priced in them.
 const CODES_BY_EXPONENT: [(u8, &[[u8; 3]]); 4] = [
     (
         2,
@@ -445,7 +445,7 @@ mod tests {
             assert_eq!(currency(code).as_str(), code);
         }
         for code in [
-            "", "usd", "US", "USDX", "XXX", "XAU", "DEM", "HRK", "ZZZ", "U\u{e9}",
+            "", "usd", "US", "USDX", "XTS", "XAU", "DEM", "HRK", "ZZZ", "U\u{e9}",
         ] {
             assert_eq!(Currency::parse(code), Err(UnknownCurrency), "{code}");
         }

@@ -29,7 +29,10 @@ static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
             "reference",
             "css",
             "text/css; charset=utf-8",
-            include_str!("assets/reference.css"),
+            concat!(
+                include_str!("assets/reference.css"),
+                include_str!("assets/examples.css")
+            ),
         ),
         asset(
             "reference",

@@ -3,7 +3,9 @@
 use super::body::{Item, ItemId, Order, OrderId};
 use super::new_order::{NewItem, NewOrder};
 use super::order::{FulfillmentStatus, OrderStatus, PaymentStatus};
-use super::totals::{AmountOutOfRange, LineAmounts, PaymentSums, merge_quantities, order_totals};
+use super::totals::{
+    AmountOutOfRange, LineAmounts, LineTotals, PaymentSums, merge_quantities, order_totals,
+};
 use crate::money::Currency;
 use crate::products::pricing::{self, Resolved};
 use crate::products::product::ProductStatus;
@@ -70,40 +72,9 @@ pub fn place(
     let prices = price(&new.items, &chosen, &wanted, new.currency, now)?;
     let mut items = Vec::with_capacity(new.items.len());
     let mut lines = Vec::with_capacity(new.items.len());
-    for ((item, sold), price) in new.items.into_iter().zip(&chosen).zip(prices) {
-        let amounts = LineAmounts {
-            quantity: item.quantity,
-            unit_price: price.amount,
-            discount: 0,
-            tax: 0,
-            tax_included: false,
-        };
-        let totals = amounts.totals()?;
-        items.push(Item {
-            id: ItemId::new(),
-            variant_id: Some(sold.variant_id.clone()),
-            product_id: Some(sold.product_id.clone()),
-            sku: sold.sku.clone(),
-            title: sold.title.clone(),
-            quantity: item.quantity,
-            unit_price: price.amount,
-            list_unit_price: price.list_amount,
-            discount: totals.discount,
-            tax: totals.tax,
-            tax_rate_ppm: 0,
-            subtotal: totals.subtotal,
-            total: totals.total,
-            allocated: if sold.track_inventory {
-                item.quantity
-            } else {
-                0
-            },
-            fulfilled: 0,
-            returned: 0,
-            refunded: 0,
-            metadata: item.metadata,
-            price_id: Some(price.price_id).filter(|id| !id.is_empty()),
-        });
+    for ((item, sold), price) in new.items.iter().zip(&chosen).zip(prices) {
+        let (item, totals) = line(item, sold, price)?;
+        items.push(item);
         lines.push(totals);
     }
     let shipping = new.shipping.as_ref().map_or(0, |shipping| shipping.amount);
@@ -150,6 +121,48 @@ pub fn place(
         order,
         takes: takes(wanted, &chosen),
     })
+}
+
+/// One line and what it adds to the totals.
+fn line(
+    item: &NewItem,
+    sold: &Sellable,
+    price: Resolved,
+) -> Result<(Item, LineTotals), PlaceError> {
+    let amounts = LineAmounts {
+        quantity: item.quantity,
+        unit_price: price.amount,
+        discount: 0,
+        tax: 0,
+        tax_included: false,
+    };
+    let totals = amounts.totals()?;
+    let item = Item {
+        id: ItemId::new(),
+        variant_id: Some(sold.variant_id.clone()),
+        product_id: Some(sold.product_id.clone()),
+        sku: sold.sku.clone(),
+        title: sold.title.clone(),
+        quantity: item.quantity,
+        unit_price: price.amount,
+        list_unit_price: price.list_amount,
+        discount: totals.discount,
+        tax: totals.tax,
+        tax_rate_ppm: 0,
+        subtotal: totals.subtotal,
+        total: totals.total,
+        allocated: if sold.track_inventory {
+            item.quantity
+        } else {
+            0
+        },
+        fulfilled: 0,
+        returned: 0,
+        refunded: 0,
+        metadata: item.metadata.clone(),
+        price_id: Some(price.price_id).filter(|id| !id.is_empty()),
+    };
+    Ok((item, totals))
 }
 
 /// The variant that each line means.

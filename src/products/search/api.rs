@@ -259,33 +259,29 @@ fn refused(error: &Error) -> Problem {
     }
 }
 
-fn engine_query(query: &SearchQuery, facets: FacetRequest) -> Result<super::Query<'static>> {
-    let currency = || {
-        query
-            .currency
-            .map(|currency| currency.as_str().to_owned())
-            .ok_or_else(|| {
-                Problem::new(
-                    &codes::INVALID_PARAMETER,
-                    "prices are compared in one currency",
-                )
-                .parameter(
-                    "currency",
-                    "required",
-                    "expected a currency beside min_price, max_price and sort=price",
-                )
-            })
-    };
+/// The currency that prices are compared in.
+fn compared_currency(query: &SearchQuery) -> Result<String> {
+    query
+        .currency
+        .map(|currency| currency.as_str().to_owned())
+        .ok_or_else(|| {
+            Problem::new(
+                &codes::INVALID_PARAMETER,
+                "prices are compared in one currency",
+            )
+            .parameter(
+                "currency",
+                "required",
+                "expected a currency beside min_price, max_price and sort=price",
+            )
+        })
+}
+
+fn filters(query: &SearchQuery) -> Result<Filters> {
     let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<String>>();
+    let status = query.status.iter().map(|status| status.as_str().to_owned());
     let mut any_of = vec![
-        (
-            Facet::Status,
-            query
-                .status
-                .iter()
-                .map(|status| status.as_str().to_owned())
-                .collect(),
-        ),
+        (Facet::Status, status.collect()),
         (Facet::Type, one(&query.kind)),
         (Facet::Vendor, one(&query.vendor)),
         (Facet::Brand, one(&query.brand)),
@@ -293,26 +289,35 @@ fn engine_query(query: &SearchQuery, facets: FacetRequest) -> Result<super::Quer
         (Facet::Tag, one(&query.tag)),
     ];
     for (key, values) in query.attributes.iter().flatten() {
-        any_of.push((
-            Facet::Attribute(key.clone()),
-            values.split(',').map(str::to_owned).collect(),
-        ));
+        let values = values.split(',').map(str::to_owned).collect();
+        any_of.push((Facet::Attribute(key.clone()), values));
     }
     let price = match (query.min_price, query.max_price) {
         (None, None) => None,
-        (min_minor, max_minor) => Some(PriceFilter {
-            currency: currency()?,
-            min_minor,
-            max_minor,
-        }),
+        (min_minor, max_minor) => {
+            let currency = compared_currency(query)?;
+            Some(PriceFilter {
+                currency,
+                min_minor,
+                max_minor,
+            })
+        }
     };
+    Ok(Filters {
+        any_of,
+        skus: one(&query.sku),
+        price,
+    })
+}
+
+fn engine_query(query: &SearchQuery, facets: FacetRequest) -> Result<super::Query<'static>> {
     let sort = match query.sort.unwrap_or_default() {
         SearchSort::Relevance => Sort::Relevance,
         SearchSort::Price => Sort::PriceAscending {
-            currency: currency()?,
+            currency: compared_currency(query)?,
         },
         SearchSort::PriceDown => Sort::PriceDescending {
-            currency: currency()?,
+            currency: compared_currency(query)?,
         },
         SearchSort::Newest => Sort::Newest,
         SearchSort::BestSelling => Sort::BestSelling,
@@ -321,11 +326,7 @@ fn engine_query(query: &SearchQuery, facets: FacetRequest) -> Result<super::Quer
     Ok(super::Query {
         q: query.q.clone(),
         typos: query.typo != Some(Typo::Off),
-        filters: Filters {
-            any_of,
-            skus: one(&query.sku),
-            price,
-        },
+        filters: filters(query)?,
         predicate: None,
         sort,
         offset: usize::try_from(query.offset.unwrap_or(0)).unwrap_or(0),

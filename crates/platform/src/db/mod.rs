@@ -29,6 +29,10 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Db(Arc<Engine>);
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for the process, behind an Arc"
+)]
 enum Engine {
     Sqlite(sqlite::Sqlite),
     Postgres(postgres::Postgres),

@@ -46,6 +46,10 @@ pub(super) struct Connector {
 }
 
 /// The PostgreSQL side of a [`Tx`].
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives on the stack of one request"
+)]
 pub(super) enum PgTx {
     /// Plain reads on a shared connection.
     Shared(Arc<PgConn>),

@@ -59,10 +59,6 @@ impl Sqlite {
     pub(super) fn open(path: &Path) -> Result<Sqlite, DbError> {
         let writer = open_writer(path)?;
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one writer thread, bounded by QUEUE_MAX"
-        )]
         std::thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || write_loop(writer, jobs))
@@ -162,10 +158,12 @@ impl Readers {
 
 impl Drop for SqliteTx {
     fn drop(&mut self) {
-        if let (Some(conn), Some(home)) = (self.conn.take(), self.home.take()) {
-            if conn.raw.is_autocommit() {
-                lock(&home.idle).push(conn);
-            } // else a snapshot was abandoned half-way: closing the connection ends it
+        // A connection with an open transaction (a snapshot that was abandoned half-way) does not go
+        // back: closing it ends the transaction.
+        if let (Some(conn), Some(home)) = (self.conn.take(), self.home.take())
+            && conn.raw.is_autocommit()
+        {
+            lock(&home.idle).push(conn);
         }
     }
 }

@@ -66,12 +66,15 @@ pub fn current_request_id() -> Arc<str> {
 #[derive(Clone)]
 pub struct Stack(Arc<Inner>);
 
+/// What counts the answers of one route with one status, and their durations.
+type Instruments = (Counter, Histogram);
+
 struct Inner {
     plain: Router,
     compressed: Router,
     clock: Clock,
     log: Option<SyncSender<String>>,
-    seen: RwLock<HashMap<(&'static str, u16), (Counter, Histogram)>>,
+    seen: RwLock<HashMap<(&'static str, u16), Instruments>>,
 }
 
 impl Stack {
@@ -235,10 +238,6 @@ impl Stack {
 /// Lines are written by a thread of their own, in batches: a request never waits for the disk.
 fn spawn_log_writer(mut out: Box<dyn std::io::Write + Send>) -> SyncSender<String> {
     let (sender, lines) = sync_channel::<String>(LOG_QUEUE_MAX);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one log thread, bounded by LOG_QUEUE_MAX"
-    )]
     let spawned = std::thread::Builder::new()
         .name("request-log".into())
         .spawn(move || {
