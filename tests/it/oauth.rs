@@ -26,7 +26,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn new_client(scopes: &str) -> NewClient {
     NewClient {
         name: "Shop".into(),
-        scopes: Scopes::parse(scopes).unwrap(),
+        scopes: Scopes::parse(scopes).expect("known scopes"),
         signing_alg: Algorithm::default(),
         token_ttl_seconds: None,
         expires_at: None,
@@ -39,7 +39,7 @@ async fn register(app: &TestApp, new: NewClient) -> (String, String) {
     let made = app
         .db
         .write(async move |tx| create_client(tx, &new, now).await);
-    let (id, secret) = made.await.unwrap();
+    let (id, secret) = made.await.expect("it is there and well-formed");
     (id.to_string(), secret.expose().to_owned())
 }
 
@@ -49,25 +49,32 @@ async fn node(app: &TestApp, master: MasterKey) -> Result<OAuth, OpenError> {
 }
 
 fn master_key(app: &TestApp) -> MasterKey {
-    MasterKey::load_or_create(&app.data_dir().join("master.key")).unwrap()
+    MasterKey::load_or_create(&app.data_dir().join("master.key"))
+        .expect("it is there and well-formed")
 }
 
 async fn rotate(app: &TestApp, id: &str, overlap: Duration) -> String {
-    let (id, now) = (id.parse().unwrap(), app.clock.now());
+    let (id, now) = (
+        id.parse().expect("it is there and well-formed"),
+        app.clock.now(),
+    );
     let made = app
         .db
         .write(async move |tx| rotate_secret(tx, &id, overlap, now).await);
-    made.await.unwrap().expose().to_owned()
+    made.await
+        .expect("it is there and well-formed")
+        .expose()
+        .to_owned()
 }
 
 async fn listed(app: &TestApp, id: &str) -> ListedClient {
-    let clients = list_clients(&mut app.db.read().await.unwrap())
+    let clients = list_clients(&mut app.db.read().await.expect("it is there and well-formed"))
         .await
-        .unwrap();
+        .expect("it is there and well-formed");
     clients
         .into_iter()
         .find(|client| client.id.as_str() == id)
-        .unwrap()
+        .expect("it is there and well-formed")
 }
 
 fn basic(id: &str, secret: &str) -> String {
@@ -99,7 +106,10 @@ async fn token(app: &TestApp, id: &str, secret: &str) -> Reply {
 
 fn access_token(reply: &Reply) -> String {
     assert_eq!(reply.status, 200, "{}", reply.text());
-    reply.json()["access_token"].as_str().unwrap().to_owned()
+    reply.json()["access_token"]
+        .as_str()
+        .expect("it is there and well-formed")
+        .to_owned()
 }
 
 fn bearer(app: &TestApp, token: &str) -> Client {
@@ -114,7 +124,15 @@ fn fingerprint(reply: &Reply) -> (u16, Vec<(String, String)>, String) {
         .headers
         .iter()
         .filter(|(name, _)| !["x-request-id", "server-timing"].contains(&name.as_str()))
-        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .map(|(name, value)| {
+            (
+                name.to_string(),
+                value
+                    .to_str()
+                    .expect("it is there and well-formed")
+                    .to_owned(),
+            )
+        })
         .collect();
     headers.sort();
     (reply.status, headers, reply.text())
@@ -130,7 +148,9 @@ fn assert_refused(reply: &Reply, status: u16, error: &str) {
     assert_eq!(reply.header("content-type"), JSON);
     assert_eq!(reply.header("cache-control"), "no-store");
     let body = reply.json();
-    let description = body["error_description"].as_str().unwrap();
+    let description = body["error_description"]
+        .as_str()
+        .expect("it is there and well-formed");
     assert!(
         description
             .bytes()
@@ -139,7 +159,7 @@ fn assert_refused(reply: &Reply, status: u16, error: &str) {
     assert!(
         body["error_uri"]
             .as_str()
-            .unwrap()
+            .expect("it is there and well-formed")
             .ends_with(&format!("/problems/{error}"))
     );
 }

@@ -392,11 +392,11 @@ async fn guessing_is_slowed_down_for_the_guesser_alone() {
 async fn from_address(app: &TestApp, address: &str, id: &str, secret: &str) -> u16 {
     let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
     let request = Request::post("/oauth/token").header("content-type", FORM);
-    let request = request.body(Body::from(body)).unwrap();
-    let address: IpAddr = address.parse().unwrap();
+    let request = request.body(Body::from(body)).expect("well-formed");
+    let address: IpAddr = address.parse().expect("well-formed");
     let reply = app.stack.handle(request, address).await;
     let status = reply.status().as_u16();
-    reply.into_body().collect().await.unwrap();
+    reply.into_body().collect().await.expect("well-formed");
     status
 }
 
