@@ -13,8 +13,7 @@ use tokio::net::TcpStream;
 pub struct Run {
     /// Answers per second.
     pub rate: f64,
-    /// Of all answers, in milliseconds.
-    pub p50_ms: f64,
+    /// The time that 99 of 100 answers took at most, in milliseconds.
     pub p99_ms: f64,
     /// Mean bytes of a body.
     pub body_bytes: f64,
@@ -195,7 +194,6 @@ pub fn summarise(mut times: Vec<u32>, bytes: usize, unexpected: u64, elapsed_s: 
     };
     Run {
         rate: times.len() as f64 / elapsed_s,
-        p50_ms: at(0.5),
         p99_ms: at(0.99),
         body_bytes: bytes as f64 / times.len().max(1) as f64,
         unexpected,

@@ -47,6 +47,10 @@ impl Bound {
 }
 
 /// The statements of one order of three lines with an idempotency key, as the product sends them.
+#[expect(
+    clippy::too_many_lines,
+    reason = "a list of statements and their values"
+)]
 pub fn order_statements(turn: i64, variants: &[String]) -> Vec<(String, Vec<Bound>)> {
     let text = |text: &str| Bound::Text(text.to_owned());
     let id = |prefix: &str, part: i64| Bound::Text(format!("{prefix}_raw{turn:012}x{part}"));

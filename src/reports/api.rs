@@ -285,6 +285,7 @@ pub struct ReportFile {
     parameters: Value,
     timezone: String,
     /// If the report was limited to one.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     currency: Option<String>,
     as_of: platform::clock::Timestamp,
     columns: Vec<super::report::Column>,

@@ -1,6 +1,12 @@
 //! Behaviour from outside, over HTTP, by the reference's own words. One binary; each test has a fresh
 //! database: SQLite in a temporary folder, or PostgreSQL when `TEST_DATABASE_URL` names a cluster.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a test may stop at once, and tells its story from beginning to end"
+)]
+
 mod app;
 mod program;
 

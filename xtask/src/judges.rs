@@ -17,6 +17,7 @@ use crate::{Result, install, openapi, process};
 const SCHEMATHESIS: &str = "4.32.5";
 /// Enough to meet each rule of each operation some times, and to end within minutes.
 const EXAMPLES: u32 = 20;
+const HOOKS: &str = include_str!("judges/hooks.py");
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const REQUEST_TIMEOUT_S: &str = "10";
 
@@ -58,7 +59,10 @@ fn schemathesis(cluster: Option<&Cluster>, options: &[&str]) -> Result {
     let dir = target()?.join("judges");
     let server = Server::start(&dir, cluster)?;
     let config = dir.join("schemathesis.toml");
-    write_file(&config, &server.login()?)?;
+    // U+0000 is refused everywhere (PostgreSQL cannot store it), which JSON Schema cannot say of all texts.
+    let settings = format!("{}[generation]\nallow-x00 = false\n", server.login()?);
+    write_file(&config, &settings)?;
+    write_file(&dir.join("tradepost_hooks.py"), HOOKS)?;
     let judged = process::run(
         Command::new(programs.join("schemathesis"))
             .arg("--config-file")
@@ -67,6 +71,11 @@ fn schemathesis(cluster: Option<&Cluster>, options: &[&str]) -> Result {
             .arg(format!("{}/openapi.json", server.url))
             .args(["--workers", "1", "--request-timeout", REQUEST_TIMEOUT_S])
             .args(["--generation-database", "none"])
+            // Whether a valid request is accepted depends on what there is: an unknown SKU or user, a
+            // currency without a price. The document cannot say so; the tests of each chapter do.
+            .args(["--exclude-checks", "positive_data_acceptance"])
+            .env("SCHEMATHESIS_HOOKS", "tradepost_hooks")
+            .env("PYTHONPATH", &dir)
             .args(options)
             .current_dir(&dir)
             .stdin(Stdio::null()),
