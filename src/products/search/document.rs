@@ -84,7 +84,7 @@ impl std::fmt::Display for AttributeValue {
 
 /// The number by which predicates such as "in stock" know a product: a 64-bit hash of its id, the
 /// same on every machine and in every release. Two of a million products collide with a
-/// probability below 10⁻⁷.
+/// probability below 10⁻⁷. A set of keys needs no hashing of its own.
 pub fn product_key(product_id: &str) -> u64 {
     // FNV-1a, then the finaliser of MurmurHash3 so that near ids differ in every bit.
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
@@ -108,7 +108,7 @@ pub(super) struct Fields {
     pub title_word: Field,
     /// All that is matched as a whole: see [`Exact`].
     pub exact: Field,
-    /// The product id, which ends every sort.
+    /// The product id: the documents of a segment are in its order, since it ends every sort.
     pub id: Field,
     /// The product id again, eight bytes a number: read from the dictionary of `id`, the ids of a
     /// page would cost as much as the search.

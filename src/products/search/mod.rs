@@ -7,15 +7,15 @@
 //! can be older than the database, and selling changes nothing here.
 //!
 //! How it finds things:
-//! - Words are folded ([`text`]), and all words of a query must be in the product. Beside its words
+//! - Words are folded (`text`), and all words of a query must be in the product. Beside its words
 //!   the index holds every beginning of every word, so the last word, which may be unfinished, is
 //!   one posting list like any other.
 //! - A word counts by where it stands: title, brand, tags, description. This is written into the
-//!   term frequencies ([`document`]), so ranking is one posting list per word too.
+//!   term frequencies (`document`), so ranking is one posting list per word too.
 //! - Only where the words as typed find nothing are words of a like spelling accepted
-//!   ([`spelling`]), and the answer says so in `corrected_query`. A shop that shows skirts to those
+//!   (`spelling`), and the answer says so in `corrected_query`. A shop that shows skirts to those
 //!   who ask for a shirt has wrong totals, wrong facets and a wrong cheapest hit.
-//! - Every match is visited once: for the total, the best page and the facets ([`run`]). Ties are
+//! - Every match is visited once: for the total, the best page and the facets (`run`). Ties are
 //!   broken by product id, so pages neither repeat nor skip.
 
 pub mod api;

@@ -1,7 +1,5 @@
 //! Answering a query: one visit of every match gives the total, the page and the facets.
 
-use std::collections::BinaryHeap;
-
 use tantivy::columnar::Column;
 use tantivy::query::{EnableScoring, Query as TantivyQuery, Weight};
 use tantivy::{DocAddress, DocId, SegmentReader};
@@ -13,6 +11,9 @@ use super::query::{self, Filters, PriceFilter, Query, Sort, Spellings, Statistic
 use super::spelling::{self, Tolerance};
 use super::view::{Columns, View, strings};
 use super::{Error, Index};
+
+/// Candidates gathered beyond twice those wanted before they are cut back.
+const TOP_SLACK: usize = 256;
 
 /// A found product.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,7 +114,8 @@ impl<'a> Run<'a> {
             let accepts = self.predicate(reader, columns, true)?;
             let keys = Keys::open(&query.sort, reader, columns)?;
             let mut counting = counters.segment(reader, columns)?;
-            let mut top = Top::new(ord, query.offset + query.limit);
+            // One at least: a correction is read from the best.
+            let mut top = Top::new(ord, (query.offset + query.limit).max(1));
             let count = !counting.is_idle();
             weight.for_each(reader, &mut |doc, score| {
                 if accepts.doc(doc) {
@@ -125,7 +127,7 @@ impl<'a> Run<'a> {
                 }
             })?;
             counters.add(counting)?;
-            best.extend(top.heap);
+            best.extend(top.into_best());
         }
         Ok(Found {
             total,
@@ -287,8 +289,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A match within its segment. The order is that of the result, the better one less: documents of a
-/// segment are in the order of their product ids.
+/// A match, with the key it is sorted by: less is better.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
     key: u64,
@@ -297,58 +298,55 @@ struct Candidate {
     score: f32,
 }
 
-impl PartialEq for Candidate {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Candidate {}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.key, self.doc).cmp(&(other.key, other.doc))
-    }
-}
-
-/// The best matches of one segment; the worst of them on top of the heap.
+/// The best matches of one segment: more than are wanted are gathered, then cut back to the best, so
+/// that a match costs the same in whatever order they come.
 struct Top {
     segment_ord: u32,
     size: usize,
-    heap: BinaryHeap<Candidate>,
+    best: Vec<Candidate>,
+    /// Only a key below this is among the best.
+    below: u64,
 }
 
 impl Top {
+    /// `size` is at least 1.
     fn new(segment_ord: u32, size: usize) -> Top {
         Top {
             segment_ord,
             size,
-            heap: BinaryHeap::new(),
+            best: Vec::new(),
+            below: u64::MAX,
         }
     }
 
     /// Matches come in the order of their product ids, so of equal ones the earlier is kept.
     #[inline]
     fn offer(&mut self, key: u64, doc: DocId, score: f32) {
-        let candidate = Candidate {
-            key,
-            segment_ord: self.segment_ord,
-            doc,
-            score,
-        };
-        if self.heap.len() < self.size {
-            self.heap.push(candidate);
-        } else if let Some(mut worst) = self.heap.peek_mut()
-            && key < worst.key
-        {
-            *worst = candidate;
+        if key < self.below || self.best.len() < self.size {
+            self.best.push(Candidate {
+                key,
+                segment_ord: self.segment_ord,
+                doc,
+                score,
+            });
+            if self.best.len() >= 2 * self.size + TOP_SLACK {
+                self.cut();
+            }
         }
+    }
+
+    fn cut(&mut self) {
+        if self.best.len() > self.size {
+            let order = |candidate: &Candidate| (candidate.key, candidate.doc);
+            let (_, last, _) = self.best.select_nth_unstable_by_key(self.size - 1, order);
+            self.below = last.key;
+            self.best.truncate(self.size);
+        }
+    }
+
+    fn into_best(mut self) -> Vec<Candidate> {
+        self.cut();
+        self.best
     }
 }
 
