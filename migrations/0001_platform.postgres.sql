@@ -21,6 +21,10 @@ CREATE VIEW settled_events AS
     SELECT tx, seq, id, kind, object_type, object_id, object_version, actor, data, occurred_at FROM events
     WHERE tx < (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint);
 
+-- What is committed, settled or not: for followers that must not wait and may see an event late.
+CREATE VIEW committed_events AS
+    SELECT tx, seq, id, kind, object_type, object_id, object_version, actor, data, occurred_at FROM events;
+
 CREATE TABLE followers (name TEXT NOT NULL PRIMARY KEY, tx BIGINT NOT NULL, seq BIGINT NOT NULL);
 
 CREATE TABLE jobs (

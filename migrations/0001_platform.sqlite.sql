@@ -18,6 +18,9 @@ CREATE INDEX events_object ON events (object_type, object_id, seq);
 CREATE VIEW settled_events AS
     SELECT 0 AS tx, seq, id, kind, object_type, object_id, object_version, actor, data, occurred_at FROM events;
 
+-- What is committed, settled or not: the same here.
+CREATE VIEW committed_events AS SELECT * FROM settled_events;
+
 CREATE TABLE followers (name TEXT NOT NULL PRIMARY KEY, tx BIGINT NOT NULL, seq BIGINT NOT NULL);
 
 CREATE TABLE jobs (

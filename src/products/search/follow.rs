@@ -12,7 +12,7 @@ use crate::products::product::{Asked, Product};
 use crate::products::store::search as store;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
-use platform::events::{self, Event, Position};
+use platform::events::{self, Eager, Event, Position};
 use platform::http::{Problem, codes};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -45,8 +45,10 @@ struct Turn {
     reprice_at: Option<Timestamp>,
     /// Whether `reprice_at` was asked for since the last change.
     reprice_known: bool,
-    /// How far `in_stock` has followed the log; `None`: not loaded yet.
-    stock: Option<Position>,
+    /// The place of the index in the log; `None`: not asked yet in this process.
+    log: Option<Eager>,
+    /// The place of `in_stock` in the log; `None`: not loaded yet.
+    stock: Option<Eager>,
     /// Changes of sales up to here are in the index, and when that was done.
     sales: Option<(Timestamp, Timestamp)>,
 }
@@ -101,21 +103,28 @@ pub fn failed(error: &Error) -> Problem {
 pub async fn catch_up(app: &App, now: Timestamp) -> Result<(), Problem> {
     let search = &app.search;
     let mut tx = app.db.read().await?;
-    let head = events::head(&mut tx).await?;
     let mut turn = search.turn.lock().await;
-    if search.position() < head {
-        turn.reprice_known = false;
-        if search.position() == Position::default() {
-            rebuild(search, &mut tx, head, now).await?;
-        }
-        while search.position() < head {
-            let events = events::after(&mut tx, search.position()).await?;
-            let Some(last) = events.last() else { break };
-            let changed: BTreeSet<String> = events.iter().filter_map(changed_product).collect();
-            let changes = changes(&mut tx, changed.into_iter().collect(), now).await?;
-            search.apply(changes, last.position).await?;
-        }
+    if search.position() == Position::default() {
+        let head = events::head(&mut tx).await?;
+        rebuild(search, &mut tx, head, now).await?;
+        turn.log = None;
     }
+    let mut log = turn
+        .log
+        .take()
+        .unwrap_or_else(|| Eager::new(search.position()));
+    loop {
+        let events = log.next(&mut tx).await?;
+        if events.is_empty() {
+            break;
+        }
+        turn.reprice_known = false;
+        let changed: BTreeSet<String> = events.iter().filter_map(changed_product).collect();
+        let changes = changes(&mut tx, changed.into_iter().collect(), now).await?;
+        search.apply(changes, log.position()).await?;
+    }
+    // Kept only now: a caller that left in between makes the next one read these events again.
+    turn.log = Some(log);
     while !turn.reprice_known || turn.reprice_at.is_some_and(|at| at <= now) {
         let due = search
             .index
@@ -250,9 +259,9 @@ fn attribute(value: &Value) -> Option<AttributeValue> {
 pub async fn follow_stock(app: &App) -> Result<(), Problem> {
     let search = &app.search;
     let mut tx = app.db.read().await?;
-    let head = events::head(&mut tx).await?;
     let mut turn = search.turn.lock().await;
-    let Some(mut position) = turn.stock else {
+    let Some(mut log) = turn.stock.take() else {
+        let head = events::head(&mut tx).await?;
         let mut keys = HashSet::new();
         store::all_in_stock(&mut tx, |id| {
             keys.insert(product_key(id));
@@ -262,30 +271,31 @@ pub async fn follow_stock(app: &App) -> Result<(), Problem> {
             .in_stock
             .write()
             .unwrap_or_else(PoisonError::into_inner) = keys;
-        turn.stock = Some(head);
+        turn.stock = Some(Eager::new(head));
         return Ok(());
     };
-    while position < head {
-        let events = events::after(&mut tx, position).await?;
-        let Some(last) = events.last() else { break };
-        let touched = touched_products(&mut tx, &events).await?;
-        let stocked: HashSet<String> = store::in_stock(&mut tx, &touched)
-            .await?
-            .into_iter()
-            .collect();
-        let mut keys = search
-            .in_stock
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        for id in &touched {
-            match stocked.contains(id) {
-                true => keys.insert(product_key(id)),
-                false => keys.remove(&product_key(id)),
-            };
+    loop {
+        let events = log.next(&mut tx).await?;
+        if events.is_empty() {
+            break;
         }
-        position = last.position;
-        turn.stock = Some(position);
+        let touched = touched_products(&mut tx, &events).await?;
+        for touched in touched.chunks(CHUNK) {
+            let stocked = store::in_stock(&mut tx, touched).await?;
+            let stocked: HashSet<String> = stocked.into_iter().collect();
+            let mut keys = search
+                .in_stock
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            for id in touched {
+                match stocked.contains(id) {
+                    true => keys.insert(product_key(id)),
+                    false => keys.remove(&product_key(id)),
+                };
+            }
+        }
     }
+    turn.stock = Some(log);
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::db::{Db, DbError, Param, Row, Tx};
 use crate::id::new_id;
 use crate::params;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -86,6 +87,78 @@ const COLUMNS: &str =
 pub async fn after(tx: &mut Tx, position: Position) -> Result<Vec<Event>, DbError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM settled_events WHERE (tx, seq) > ($1, $2) ORDER BY tx, seq LIMIT $3"
+    );
+    tx.fetch_all(
+        &sql,
+        params![position.tx, position.seq, BATCH_MAX],
+        read_event,
+    )
+    .await
+}
+
+/// Follows the log without waiting for events to settle: for what must show a write as soon as it has
+/// returned, and may look at the same object twice. Lives in memory; only its [`Eager::position`], behind
+/// which everything is settled, is worth keeping.
+#[derive(Debug, Default)]
+pub struct Eager {
+    position: Position,
+    /// Committed events behind `position` that were given out before they had settled.
+    ahead: BTreeSet<Position>,
+}
+
+/// Events that [`Eager::next`] gives at a time.
+const EAGER_MAX: usize = 5_000;
+
+impl Eager {
+    /// Goes on behind `position`.
+    pub fn new(position: Position) -> Eager {
+        Eager {
+            position,
+            ahead: BTreeSet::new(),
+        }
+    }
+
+    /// Everything up to here is settled and was given out.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The committed events that were not given out yet, about 5,000 at most; empty when there are
+    /// none.
+    pub async fn next(&mut self, tx: &mut Tx) -> Result<Vec<Event>, DbError> {
+        if committed_after(tx, self.position).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The head first: what is settled by then is among the events that are read after it.
+        let settled = head(tx).await?;
+        let (mut from, mut fresh, mut ahead) = (self.position, Vec::new(), BTreeSet::new());
+        loop {
+            let batch = committed_after(tx, from).await?;
+            let full = batch.len() as i64 == BATCH_MAX;
+            for event in batch {
+                from = event.position;
+                if event.position <= settled {
+                    self.position = event.position;
+                } else {
+                    ahead.insert(event.position);
+                }
+                if !self.ahead.contains(&event.position) {
+                    fresh.push(event);
+                }
+            }
+            if !full || fresh.len() >= EAGER_MAX {
+                break;
+            }
+        }
+        ahead.extend(self.ahead.iter().filter(|known| **known > from));
+        self.ahead = ahead;
+        Ok(fresh)
+    }
+}
+
+async fn committed_after(tx: &mut Tx, position: Position) -> Result<Vec<Event>, DbError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM committed_events WHERE (tx, seq) > ($1, $2) ORDER BY tx, seq LIMIT $3"
     );
     tx.fetch_all(
         &sql,
