@@ -362,7 +362,11 @@ mod tests {
     #[test]
     fn a_path_of_one_machine_is_found() {
         check_lines("README.md", "cd /home/ada/tradepost", &[1]);
-        check_lines("src/config.rs", "const DIR: &str = \"/work/main\";", &[1]);
+        check_lines(
+            "src/config.rs",
+            "const DIR: &str = \"/home/dev/shop\";",
+            &[1],
+        );
         check_lines(
             "README.md",
             "https://example.org/home/x and ./work/y and the page /home",
