@@ -4,12 +4,18 @@
 //! measured in the same interleaved rounds (medians), next to the goal. What is missed says so.
 //! Load goes to 127.0.0.1 only, from 32 connections unless the row says otherwise.
 
+mod catalog;
 mod client;
+mod engine;
+mod growth;
 mod limits;
+mod report;
 mod scenarios;
 mod server;
+mod shop;
 
-use scenarios::{Report, Settings};
+use report::Report;
+use scenarios::Settings;
 use std::time::Duration;
 
 fn main() {
@@ -18,8 +24,16 @@ fn main() {
     if has("--serve-constant") {
         return runtime().block_on(limits::serve_constant());
     }
+    if let Some(at) = arguments
+        .iter()
+        .position(|argument| argument == "--serve-search")
+    {
+        let products = arguments.get(at + 1).and_then(|number| number.parse().ok());
+        return runtime().block_on(engine::serve(products.expect("a number of products")));
+    }
     let settings = Settings {
         products: if has("--quick") { 2_000 } else { 10_000 },
+        grown: if has("--quick") { 20_000 } else { 1_000_000 },
         rounds: if has("--quick") { 1 } else { 3 },
         time: Duration::from_millis(if has("--quick") { 1_000 } else { 4_000 }),
     };

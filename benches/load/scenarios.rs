@@ -1,113 +1,50 @@
-//! The rows of the report.
+//! What is measured on one engine, scenario by scenario.
 
 use crate::client::{Connection, Run, request, run};
 use crate::limits;
+use crate::report::Report;
 use crate::runtime;
 use crate::server::{Server, make_client};
-use serde_json::{Value, json};
+use crate::shop::{CONNECTIONS, Shop, seed};
+use crate::{catalog, growth};
+use serde_json::json;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-const CONNECTIONS: usize = 32;
 /// Raw orders get numbers far from the product's own.
 const RAW_TURN: i64 = 1_000_000_000;
+/// What the best peer reached where the limit was measured too (Vendure 3.7.3, 10,000 products, two
+/// cores): of a constant body for a product, of the raw loop for an order.
+const PEER_GET: f64 = 182.0 / 97_886.0;
+const PEER_ORDER: f64 = 13.0 / 11_217.0;
 
 pub struct Settings {
     pub products: usize,
+    /// Rows of products at the end.
+    pub grown: usize,
     pub rounds: usize,
     pub time: Duration,
 }
 
-/// The lines of the report.
-#[derive(Default)]
-pub struct Report(Vec<Line>);
+/// The requests of a scenario, by connection and turn.
+pub type Requests = Arc<dyn Fn(usize, u64) -> Vec<u8> + Send + Sync>;
 
-struct Line {
+/// One engine under measurement.
+struct Bench<'a> {
+    settings: &'a Settings,
     engine: &'static str,
-    what: String,
-    measured: String,
-    limit: String,
-    ratio: Option<f64>,
-    goal: String,
-    met: bool,
-}
-
-impl Report {
-    fn ratio(&mut self, engine: &'static str, what: &str, measured: &Run, limit: f64, goal: f64) {
-        let ratio = measured.rate / limit;
-        self.0.push(Line {
-            engine,
-            what: what.to_owned(),
-            measured: format!("{:.0}/s, p99 {:.1} ms", measured.rate, measured.p99_ms),
-            limit: format!("{limit:.0}/s"),
-            ratio: Some(ratio),
-            goal: format!("≥ {goal:.2}"),
-            met: ratio >= goal && measured.unexpected == 0,
-        });
-        if measured.unexpected > 0 {
-            println!("  {what}: {} unexpected answers", measured.unexpected);
-        }
-    }
-
-    fn at_most(&mut self, engine: &'static str, what: &str, value: f64, unit: &str, goal: f64) {
-        self.0.push(Line {
-            engine,
-            what: what.to_owned(),
-            measured: format!("{value:.1} {unit}"),
-            limit: String::new(),
-            ratio: None,
-            goal: format!("≤ {goal} {unit}"),
-            met: value <= goal,
-        });
-    }
-
-    /// To the terminal, or as JSON for programs.
-    pub fn print(&self, as_json: bool) {
-        if as_json {
-            let rows: Vec<Value> = self.0.iter().map(|line| json!({ "engine": line.engine, "scenario": line.what,
-                "measured": line.measured, "limit": line.limit, "ratio": line.ratio, "goal": line.goal, "met": line.met })).collect();
-            println!("{}", json!(rows));
-            return;
-        }
-        println!(
-            "\n{:<11} {:<44} {:>28} {:>12} {:>7} {:>14}",
-            "engine", "scenario", "measured", "limit", "ratio", "goal"
-        );
-        for line in &self.0 {
-            let ratio = line
-                .ratio
-                .map_or(String::new(), |ratio| format!("{ratio:.2}"));
-            let verdict = if line.met { "met" } else { "MISSED" };
-            println!(
-                "{:<11} {:<44} {:>28} {:>12} {:>7} {:>14}  {verdict}",
-                line.engine, line.what, line.measured, line.limit, ratio, line.goal
-            );
-        }
-        let missed = self.0.iter().filter(|line| !line.met).count();
-        println!(
-            "\n{} of {} goals met, {missed} missed",
-            self.0.len() - missed,
-            self.0.len()
-        );
-    }
-}
-
-/// A seeded server and what is needed to talk to it.
-struct Shop {
-    server: Server,
-    token: String,
-    products: Vec<String>,
-    variants: Vec<String>,
+    dir: &'a Path,
+    url: Option<&'a str>,
+    constant: Server,
+    shop: Shop,
+    report: &'a mut Report,
 }
 
 /// Everything on one engine.
 pub fn run_engine(settings: &Settings, database_url: Option<&str>, report: &mut Report) {
-    let engine = if database_url.is_some() {
-        "postgresql"
-    } else {
-        "sqlite"
-    };
+    let engine = database_url.map_or("sqlite", |_| "postgresql");
     let runtime = runtime();
     let dir = tempfile::Builder::new()
         .prefix("tradepost-bench")
@@ -123,7 +60,37 @@ pub fn run_engine(settings: &Settings, database_url: Option<&str>, report: &mut 
         "{engine}: starting and seeding {} products",
         settings.products
     );
-    let fresh = Server::tradepost(dir.path(), url, &[]);
+    let (server, id, secret) = start(engine, dir.path(), url, report);
+    let shop = runtime.block_on(seed(server, &id, &secret, settings.products));
+    let mut bench = Bench {
+        settings,
+        engine,
+        dir: dir.path(),
+        url,
+        constant: Server::constant(),
+        shop,
+        report,
+    };
+    runtime.block_on(async {
+        bench.statements().await;
+        bench.reads().await;
+        bench.search().await;
+        bench.tokens().await;
+        bench.saturated().await;
+    });
+    bench.orders(&runtime);
+    runtime.block_on(bench.growth());
+    bench.shop.server.stop();
+}
+
+/// Starts on nothing, then on what that left, and makes a client in between.
+fn start(
+    engine: &'static str,
+    dir: &Path,
+    url: Option<&str>,
+    report: &mut Report,
+) -> (Server, String, String) {
+    let fresh = Server::tradepost(dir, url, &[]);
     report.at_most(
         engine,
         "start with a fresh database",
@@ -132,8 +99,8 @@ pub fn run_engine(settings: &Settings, database_url: Option<&str>, report: &mut 
         300.0,
     );
     fresh.stop();
-    let (id, secret) = make_client(dir.path(), url, "HS256");
-    let server = Server::tradepost(dir.path(), url, &[]);
+    let (id, secret) = make_client(dir, url, "HS256");
+    let server = Server::tradepost(dir, url, &[]);
     report.at_most(
         engine,
         "start with an existing database",
@@ -142,230 +109,330 @@ pub fn run_engine(settings: &Settings, database_url: Option<&str>, report: &mut 
         100.0,
     );
     report.at_most(engine, "memory, idle", server.resident_mib(), "MiB", 40.0);
-    let constant = Server::constant();
-    let shop = runtime.block_on(seed(server, &id, &secret, settings.products));
-    runtime.block_on(reads(settings, engine, &shop, &constant, report));
-    runtime.block_on(tokens(
-        settings,
-        engine,
-        &shop,
-        &constant,
-        (&id, &secret),
-        report,
-    ));
-    let (es_id, es_secret) = make_client(dir.path(), url, "ES256");
-    runtime.block_on(es_tokens(
-        settings,
-        engine,
-        &shop,
-        &constant,
-        (&es_id, &es_secret),
-        report,
-    ));
-    runtime.block_on(saturated(settings, engine, &shop, report));
-    orders(settings, engine, shop, &runtime, dir.path(), url, report);
     if url.is_none() {
         let binary = std::fs::metadata(env!("CARGO_BIN_EXE_tradepost"))
             .map_or(0.0, |file| file.len() as f64 / 1e6);
         report.at_most(engine, "binary", binary, "MB", 30.0);
     }
+    (server, id, secret)
 }
 
-async fn seed(server: Server, id: &str, secret: &str, products: usize) -> Shop {
-    let mut connection = Connection::open(server.address).await.expect("connects");
-    let body =
-        json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret })
-            .to_string();
-    let answer = connection
-        .ask(&request("POST", "/oauth/token", None, "", &body))
-        .await
-        .expect("a token");
-    let token: Value = serde_json::from_slice(&answer.body).expect("JSON");
-    let token = token["access_token"].as_str().expect("a token").to_owned();
-    let made: Vec<(String, String)> = {
-        let tasks: Vec<_> = (0..CONNECTIONS)
-            .map(|part| {
-                let (address, token) = (server.address, token.clone());
-                tokio::spawn(async move {
-                    let mut connection = Connection::open(address).await.expect("connects");
-                    let mut made = Vec::new();
-                    for number in (part..products).step_by(CONNECTIONS) {
-                        made.push(create(&mut connection, &token, number).await);
-                    }
-                    made
-                })
-            })
-            .collect();
-        let mut made = Vec::new();
-        for task in tasks {
-            made.extend(task.await.expect("seeds"));
-        }
-        made
-    };
-    let (products, variants) = made.into_iter().unzip();
-    Shop {
-        server,
-        token,
-        products,
-        variants,
-    }
-}
-
-const WORDS: [&str; 24] = [
-    "ceramic", "lantern", "bicycle", "kettle", "walnut", "linen", "copper", "garden", "velvet",
-    "compass", "harbour", "meadow", "pepper", "thunder", "marble", "willow", "saffron", "beacon",
-    "cobalt", "hickory", "juniper", "quartz", "sparrow", "timber",
-];
-
-async fn create(connection: &mut Connection, token: &str, number: usize) -> (String, String) {
-    let word = |step: usize| WORDS[(number * step + step) % WORDS.len()];
-    let body = json!({ "title": format!("{} {} {} No. {number}", word(1), word(5), word(7)), "status": "active",
-        "description": format!("A {} {} for every {}, made to last.", word(11), word(3), word(13)),
-        "type": word(1), "vendor": word(5), "tags": [word(7)], "sku": format!("SKU-{number:06}"),
-        "price": 500 + number % 5_000, "currency": "USD", "inventory_quantity": 1_000_000_000i64 });
-    let answer = connection
-        .ask(&request(
-            "POST",
-            "/v2/products",
-            Some(token),
-            "",
-            &body.to_string(),
-        ))
-        .await
-        .expect("answers");
-    assert_eq!(
-        answer.status,
-        201,
-        "{}",
-        String::from_utf8_lossy(&answer.body)
-    );
-    let product: Value = serde_json::from_slice(&answer.body).expect("JSON");
-    let text = |value: &Value| value.as_str().expect("an id").to_owned();
-    (text(&product["id"]), text(&product["variants"][0]["id"]))
-}
-
+/// The run in the middle by its rate.
 fn median(mut runs: Vec<Run>) -> Run {
     runs.sort_by(|a, b| a.rate.total_cmp(&b.rate));
     runs.swap_remove(runs.len() / 2)
 }
 
-/// `product` and a constant body of equal size, in turns.
-async fn against_constant(
-    settings: &Settings,
-    address: std::net::SocketAddr,
-    constant: &Server,
-    expected: u16,
-    next: Arc<dyn Fn(usize, u64) -> Vec<u8> + Send + Sync>,
-) -> (Run, f64) {
-    let probe = run(
-        address,
-        4,
-        Duration::from_millis(200),
-        expected,
-        next.clone(),
-    )
-    .await;
-    let path = format!("/{}", probe.body_bytes.round());
-    let (mut own, mut limits) = (Vec::new(), Vec::new());
-    for _ in 0..settings.rounds {
-        let fixed = request("GET", &path, None, "", "");
-        limits.push(
-            run(
-                constant.address,
-                CONNECTIONS,
-                settings.time,
-                200,
-                Arc::new(move |_, _| fixed.clone()),
-            )
-            .await,
-        );
-        own.push(run(address, CONNECTIONS, settings.time, expected, next.clone()).await);
+/// In an order that touches all of `requests` before it repeats one, different for each connection.
+fn pick(requests: Vec<Vec<u8>>) -> Requests {
+    Arc::new(move |connection, turn| {
+        let index = (connection as u64 * 7_919 + turn * 104_729) % requests.len() as u64;
+        requests[index as usize].clone()
+    })
+}
+
+impl Bench<'_> {
+    fn get(&self, path: &str) -> Vec<u8> {
+        request("GET", path, Some(&self.shop.token), "", "")
     }
-    (median(own), median(limits).rate)
-}
 
-async fn reads(
-    settings: &Settings,
-    engine: &'static str,
-    shop: &Shop,
-    constant: &Server,
-    report: &mut Report,
-) {
-    let address = shop.server.address;
-    let get = |path: String| request("GET", &path, Some(&shop.token), "", "");
-    let by_id: Vec<Vec<u8>> = shop
-        .products
-        .iter()
-        .map(|id| get(format!("/v2/products/{id}")))
-        .collect();
-    let goal = if engine == "sqlite" { 0.50 } else { 0.28 };
-    let pick = move |requests: Vec<Vec<u8>>| -> Arc<dyn Fn(usize, u64) -> Vec<u8> + Send + Sync> {
-        Arc::new(move |connection, turn| {
-            let index = (connection as u64 * 7_919 + turn * 104_729) % requests.len() as u64;
-            requests[index as usize].clone()
-        })
-    };
-    let (own, limit) = against_constant(settings, address, constant, 200, pick(by_id)).await;
-    report.ratio(engine, "GET by id, of the constant body", &own, limit, goal);
-    let deep = deep_cursor(shop).await;
-    let (own, limit) =
-        against_constant(settings, address, constant, 200, pick(vec![get(deep)])).await;
-    report.ratio(
-        engine,
-        "list of 20 by cursor, deep, of the constant body",
-        &own,
-        limit,
-        0.35,
-    );
-    let offset = shop.products.len() * 9 / 10;
-    let (own, limit) = against_constant(
-        settings,
-        address,
-        constant,
-        200,
-        pick(vec![get(format!("/v2/products?limit=20&offset={offset}"))]),
-    )
-    .await;
-    report.ratio(
-        engine,
-        &format!("list of 20 at OFFSET {offset}, of the constant body"),
-        &own,
-        limit,
-        0.10,
-    );
-    let searches: Vec<Vec<u8>> = WORDS
-        .iter()
-        .enumerate()
-        .map(|(index, word)| match index % 2 {
-            0 => get(format!("/v2/products/search?q={word}&limit=20")),
-            _ => get(format!(
-                "/v2/products/search?q={word}+{}&limit=20",
-                WORDS[(index * 5 + 5) % WORDS.len()]
-            )),
-        })
-        .collect();
-    let own = run(address, CONNECTIONS, settings.time, 200, pick(searches)).await;
-    println!(
-        "  search: {:.0}/s, p99 {:.1} ms, {} unexpected",
-        own.rate, own.p99_ms, own.unexpected
-    );
-    report.at_most(engine, "search of 1-2 words, p99", own.p99_ms, "ms", 10.0);
-}
+    /// `next` and `limit` in turns: the medians of both.
+    async fn in_turns(
+        &self,
+        (expected, next): (u16, Requests),
+        (limit_server, limit): (&Server, Requests),
+    ) -> (Run, f64) {
+        let (mut own, mut limits) = (Vec::new(), Vec::new());
+        let time = self.settings.time;
+        for _ in 0..self.settings.rounds {
+            limits.push(run(limit_server.address, CONNECTIONS, time, 200, limit.clone()).await);
+            own.push(
+                run(
+                    self.shop.server.address,
+                    CONNECTIONS,
+                    time,
+                    expected,
+                    next.clone(),
+                )
+                .await,
+            );
+        }
+        (median(own), median(limits).rate)
+    }
 
-/// The path of the page of 20 in the middle of the list, by following cursors.
-async fn deep_cursor(shop: &Shop) -> String {
-    let mut connection = Connection::open(shop.server.address)
-        .await
-        .expect("connects");
-    let mut path = "/v2/products?limit=250".to_owned();
-    for _ in 0..shop.products.len() / 500 {
-        let answer = connection
-            .ask(&request("GET", &path, Some(&shop.token), "", ""))
+    /// Mean bytes of the answers.
+    async fn body_bytes(&self, expected: u16, next: &Requests) -> usize {
+        let address = self.shop.server.address;
+        let probe = run(
+            address,
+            4,
+            Duration::from_millis(200),
+            expected,
+            next.clone(),
+        )
+        .await;
+        probe.body_bytes.round() as usize
+    }
+
+    /// A row: `next` of a constant body of equal size.
+    async fn against_constant(&mut self, what: &str, next: Requests, goal: f64) -> f64 {
+        let path = format!("/{}", self.body_bytes(200, &next).await);
+        let fixed = pick(vec![request("GET", &path, None, "", "")]);
+        let (own, limit) = self.in_turns((200, next), (&self.constant, fixed)).await;
+        let what = format!("{what}, of the constant body");
+        self.report.ratio(self.engine, &what, &own, limit, goal)
+    }
+
+    /// SQL statements of single requests, as `Server-Timing` tells them.
+    async fn statements(&mut self) {
+        let mut connection = Connection::open(self.shop.server.address)
             .await
-            .expect("a page");
-        path = next_path(answer.header("link")).expect("more pages");
+            .expect("connects");
+        let by_id = self.get(&format!("/v2/products/{}", self.shop.products[0]));
+        let list = self.get("/v2/products?limit=20");
+        let order = self.order_requests()(0, 0);
+        for (what, request, goal) in [
+            ("GET by id", by_id, 2.0),
+            ("list of 20", list, 2.0),
+            ("order of 3 lines", order, 14.0),
+        ] {
+            let answer = connection.ask(&request).await.expect("answers");
+            let count: f64 = answer
+                .header("server-timing")
+                .split('"')
+                .nth(1)
+                .and_then(|count| count.parse().ok())
+                .expect("a count of statements");
+            let what = format!("statements, {what}");
+            self.report.at_most(self.engine, &what, count, "", goal);
+        }
     }
-    path.replace("limit=250", "limit=20")
+
+    async fn reads(&mut self) {
+        let goal = if self.url.is_none() { 0.50 } else { 0.28 };
+        let by_id = self
+            .shop
+            .products
+            .iter()
+            .map(|id| self.get(&format!("/v2/products/{id}")));
+        let by_id = pick(by_id.collect());
+        let ratio = self.against_constant("GET by id", by_id, goal).await;
+        self.report.multiple(
+            self.engine,
+            "GET by id, of the best peer on record",
+            ratio / PEER_GET,
+            250.0,
+        );
+        let deep = self.deep_cursor(self.shop.products.len() / 2).await;
+        let page = pick(vec![self.get(&deep)]);
+        self.against_constant("list of 20 by cursor, deep", page, 0.35)
+            .await;
+        let offset = self.shop.products.len() * 9 / 10;
+        let page = self.get(&format!("/v2/products?limit=20&offset={offset}"));
+        let what = format!("list of 20 at OFFSET {offset}");
+        self.against_constant(&what, pick(vec![page]), 0.10).await;
+    }
+
+    /// The path of the page of 20 after `depth` products, by following cursors.
+    async fn deep_cursor(&self, depth: usize) -> String {
+        let mut connection = Connection::open(self.shop.server.address)
+            .await
+            .expect("connects");
+        let mut path = "/v2/products?limit=250".to_owned();
+        for _ in 0..depth / 250 {
+            let answer = connection.ask(&self.get(&path)).await.expect("a page");
+            path = next_path(answer.header("link")).expect("more pages");
+        }
+        path.replace("limit=250", "limit=20")
+    }
+
+    async fn search(&mut self) {
+        let queries: Vec<String> = (0..512)
+            .map(|turn| catalog::query(turn, self.shop.products.len()))
+            .collect();
+        let own = queries
+            .iter()
+            .map(|q| self.get(&format!("/v2/products/search?q={q}&limit=20")));
+        let own = pick(own.collect());
+        let size = self.body_bytes(200, &own).await;
+        let bare = queries
+            .iter()
+            .map(|q| request("GET", &format!("/?q={q}&size={size}"), None, "", ""));
+        let bare = pick(bare.collect());
+        let engine = Server::search_engine(self.shop.products.len());
+        let (own, limit) = self.in_turns((200, own), (&engine, bare)).await;
+        self.report.ratio(
+            self.engine,
+            "search of 1-2 words, of the bare engine",
+            &own,
+            limit,
+            0.50,
+        );
+        self.report.at_most(
+            self.engine,
+            "search of 1-2 words, p99",
+            own.p99_ms,
+            "ms",
+            10.0,
+        );
+    }
+
+    async fn tokens(&mut self) {
+        for (algorithm, goal) in [("HS256", 0.40), ("ES256", 0.12), ("EdDSA", 0.12)] {
+            let (id, secret) = make_client(self.dir, self.url, algorithm);
+            let body = json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret });
+            let next = pick(vec![request(
+                "POST",
+                "/oauth/token",
+                None,
+                "",
+                &body.to_string(),
+            )]);
+            self.against_constant(&format!("token {algorithm}"), next, goal)
+                .await;
+        }
+    }
+
+    fn order_requests(&self) -> Requests {
+        order_requests(self.shop.token.clone(), self.shop.variants.clone())
+    }
+
+    /// 128 connections read while 128 others keep the writer saturated.
+    async fn saturated(&mut self) {
+        let address = self.shop.server.address;
+        let read = pick(vec![
+            self.get(&format!("/v2/products/{}", self.shop.products[0])),
+        ]);
+        let (mut alone, mut beside) = (Vec::new(), Vec::new());
+        for _ in 0..self.settings.rounds {
+            alone.push(run(address, 128, self.settings.time, 200, read.clone()).await);
+            let writes = run(address, 128, self.settings.time, 201, self.order_requests());
+            let reads = run(address, 128, self.settings.time, 200, read.clone());
+            let (reads, writes) = tokio::join!(reads, writes);
+            println!(
+                "  saturated: {:.0} reads/s beside {:.0} orders/s",
+                reads.rate, writes.rate
+            );
+            beside.push(reads);
+        }
+        let what = "reads beside a saturated writer, of reads alone";
+        self.report
+            .ratio(self.engine, what, &median(beside), median(alone).rate, 0.60);
+    }
+
+    /// Durable orders of three lines with a key, of the raw statements in the same tables.
+    fn orders(&mut self, runtime: &tokio::runtime::Runtime) {
+        let sorted = |three: &[String]| {
+            let mut three = three.to_vec();
+            three.sort();
+            three
+        };
+        let triples: Vec<Vec<String>> = self.shop.variants.chunks_exact(3).map(sorted).collect();
+        let (mut own, mut raw) = (Vec::new(), Vec::new());
+        let (next, time) = (self.order_requests(), self.settings.time);
+        for round in 0..self.settings.rounds {
+            own.push(runtime.block_on(run(
+                self.shop.server.address,
+                CONNECTIONS,
+                time,
+                201,
+                next.clone(),
+            )));
+            let first = RAW_TURN * (round as i64 + 1);
+            // On SQLite the server is idle meanwhile and the lock is free: the same file, the same tables.
+            raw.push(match self.url {
+                None => limits::raw_sqlite(&self.dir.join("tradepost.db"), &triples, time, first),
+                Some(url) => runtime.block_on(limits::raw_postgres(url, &triples, time, first)),
+            });
+        }
+        raw.sort_by(f64::total_cmp);
+        let own = median(own);
+        let limit = raw[raw.len() / 2];
+        let ratio = self.report.ratio(
+            self.engine,
+            "durable order of 3 lines, of the raw loop",
+            &own,
+            limit,
+            0.60,
+        );
+        self.report
+            .at_most(self.engine, "durable order, p99", own.p99_ms, "ms", 15.0);
+        self.report.multiple(
+            self.engine,
+            "durable order, of the best peer on record",
+            ratio / PEER_ORDER,
+            600.0,
+        );
+        self.report.at_most(
+            self.engine,
+            "memory, loaded",
+            self.shop.server.resident_mib(),
+            "MiB",
+            150.0,
+        );
+    }
+
+    /// The same reads and orders once there are a hundred times as many rows.
+    async fn growth(&mut self) {
+        let small = self.growing().await;
+        println!(
+            "{}: growing to {} products",
+            self.engine, self.settings.grown
+        );
+        let added = growth::grow(self.dir, self.url, &self.shop, self.settings.grown).await;
+        // The new ones are what is read and ordered from now on, spread over all of them.
+        let step = (added / self.shop.products.len()).max(1);
+        self.shop.products = (0..added)
+            .step_by(step)
+            .map(|n| format!("prod_grown{n}"))
+            .collect();
+        self.shop.variants = (0..added)
+            .step_by(step)
+            .map(|n| format!("var_grown{n}"))
+            .collect();
+        let large = self.growing().await;
+        for ((what, small), (_, large)) in small.iter().zip(&large) {
+            let what = format!("{what}, of itself at {} rows", self.settings.products);
+            self.report
+                .ratio(self.engine, &what, large, small.rate, 1.0 / 1.5);
+        }
+    }
+
+    async fn growing(&self) -> Vec<(&'static str, Run)> {
+        let by_id = self
+            .shop
+            .products
+            .iter()
+            .map(|id| self.get(&format!("/v2/products/{id}")));
+        let deep = self.deep_cursor(match self.shop.products[0].starts_with("prod_grown") {
+            true => self.settings.grown / 2,
+            false => self.settings.products / 2,
+        });
+        let page = self.get(&deep.await);
+        let scenarios = [
+            ("GET by id", 200, pick(by_id.collect())),
+            ("list of 20 by cursor, deep", 200, pick(vec![page])),
+            ("durable order", 201, self.order_requests()),
+        ];
+        let mut measured = Vec::new();
+        for (what, expected, next) in scenarios {
+            let mut runs = Vec::new();
+            for _ in 0..self.settings.rounds {
+                runs.push(
+                    run(
+                        self.shop.server.address,
+                        CONNECTIONS,
+                        self.settings.time,
+                        expected,
+                        next.clone(),
+                    )
+                    .await,
+                );
+            }
+            measured.push((what, median(runs)));
+        }
+        measured
+    }
 }
 
 fn next_path(link: &str) -> Option<String> {
@@ -376,66 +443,7 @@ fn next_path(link: &str) -> Option<String> {
     url.find("/v2/").map(|at| url[at..].to_owned())
 }
 
-async fn tokens(
-    settings: &Settings,
-    engine: &'static str,
-    shop: &Shop,
-    constant: &Server,
-    client: (&str, &str),
-    report: &mut Report,
-) {
-    let (own, limit) = against_constant(
-        settings,
-        shop.server.address,
-        constant,
-        200,
-        token_requests(client),
-    )
-    .await;
-    report.ratio(
-        engine,
-        "token HS256, of the constant body",
-        &own,
-        limit,
-        0.40,
-    );
-}
-
-async fn es_tokens(
-    settings: &Settings,
-    engine: &'static str,
-    shop: &Shop,
-    constant: &Server,
-    client: (&str, &str),
-    report: &mut Report,
-) {
-    let (own, limit) = against_constant(
-        settings,
-        shop.server.address,
-        constant,
-        200,
-        token_requests(client),
-    )
-    .await;
-    report.ratio(
-        engine,
-        "token ES256, of the constant body",
-        &own,
-        limit,
-        0.12,
-    );
-}
-
-fn token_requests((id, secret): (&str, &str)) -> Arc<dyn Fn(usize, u64) -> Vec<u8> + Send + Sync> {
-    let body =
-        json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret })
-            .to_string();
-    let request = request("POST", "/oauth/token", None, "", &body);
-    Arc::new(move |_, _| request.clone())
-}
-
-fn order_requests(shop: &Shop) -> Arc<dyn Fn(usize, u64) -> Vec<u8> + Send + Sync> {
-    let (token, variants) = (shop.token.clone(), shop.variants.clone());
+fn order_requests(token: String, variants: Vec<String>) -> Requests {
     let turns = AtomicI64::new(0);
     let run = platform::id::new_id("run");
     Arc::new(move |_, _| {
@@ -448,86 +456,4 @@ fn order_requests(shop: &Shop) -> Arc<dyn Fn(usize, u64) -> Vec<u8> + Send + Syn
         let key = format!("idempotency-key: {run}-{turn}\r\n");
         request("POST", "/v2/orders", Some(&token), &key, &body.to_string())
     })
-}
-
-/// Reads while the writer is saturated by others, of reads alone: 256 connections in all.
-async fn saturated(settings: &Settings, engine: &'static str, shop: &Shop, report: &mut Report) {
-    let address = shop.server.address;
-    let path = format!("/v2/products/{}", shop.products[0]);
-    let read = request("GET", &path, Some(&shop.token), "", "");
-    let reads = |read: Vec<u8>| -> Arc<dyn Fn(usize, u64) -> Vec<u8> + Send + Sync> {
-        Arc::new(move |_, _| read.clone())
-    };
-    let alone = run(address, 128, settings.time, 200, reads(read.clone())).await;
-    let writes = run(address, 128, settings.time, 201, order_requests(shop));
-    let (beside, writes) = tokio::join!(run(address, 128, settings.time, 200, reads(read)), writes);
-    println!(
-        "  saturated: {:.0} reads/s beside {:.0} orders/s",
-        beside.rate, writes.rate
-    );
-    report.ratio(
-        engine,
-        "reads beside a saturated writer, of reads alone",
-        &beside,
-        alone.rate,
-        0.60,
-    );
-}
-
-/// Durable orders of three lines with a key, of the raw statements in the same tables.
-fn orders(
-    settings: &Settings,
-    engine: &'static str,
-    shop: Shop,
-    runtime: &tokio::runtime::Runtime,
-    dir: &std::path::Path,
-    url: Option<&str>,
-    report: &mut Report,
-) {
-    let triples: Vec<Vec<String>> = shop
-        .variants
-        .chunks_exact(3)
-        .map(|three| {
-            let mut three = three.to_vec();
-            three.sort();
-            three
-        })
-        .collect();
-    let (mut own, mut raw) = (Vec::new(), Vec::new());
-    let next = order_requests(&shop);
-    for round in 0..settings.rounds {
-        own.push(runtime.block_on(run(
-            shop.server.address,
-            CONNECTIONS,
-            settings.time,
-            201,
-            next.clone(),
-        )));
-        let first = RAW_TURN * (round as i64 + 1);
-        // On SQLite the server is idle meanwhile and the lock is free: the same file, the same tables.
-        raw.push(match url {
-            None => limits::raw_sqlite(&dir.join("tradepost.db"), &triples, settings.time, first),
-            Some(url) => {
-                runtime.block_on(limits::raw_postgres(url, &triples, settings.time, first))
-            }
-        });
-    }
-    raw.sort_by(f64::total_cmp);
-    let own = median(own);
-    report.ratio(
-        engine,
-        "durable order of 3 lines, of the raw loop",
-        &own,
-        raw[raw.len() / 2],
-        0.60,
-    );
-    report.at_most(engine, "durable order, p99", own.p99_ms, "ms", 15.0);
-    report.at_most(
-        engine,
-        "memory, loaded",
-        shop.server.resident_mib(),
-        "MiB",
-        150.0,
-    );
-    shop.server.stop();
 }

@@ -1,8 +1,8 @@
 //! The servers under measurement: child processes that end with this one.
 
-use crate::client::{Connection, request};
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use crate::client::request;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -28,6 +28,13 @@ impl Server {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.arg("--serve-constant");
         spawn(command, |line| line.trim().parse().ok(), "/16")
+    }
+
+    /// The search engine alone over `products` products: this program again.
+    pub fn search_engine(products: usize) -> Server {
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command.args(["--serve-search", &products.to_string()]);
+        spawn(command, |line| line.trim().parse().ok(), "/?q=none&size=16")
     }
 
     /// Tradepost on `data_dir`, on PostgreSQL if `database_url` is given, with everything on.
@@ -113,18 +120,7 @@ fn spawn(mut command: Command, port: impl Fn(&str) -> Option<u16>, probe: &str) 
     std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let probe = request("GET", probe, None, "", "");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            runtime.block_on(async {
-                let mut connection = Connection::open(address).await.expect("connects");
-                connection.send(&probe).await.expect("answers");
-            });
-        });
-    });
+    ask_once(address, &probe);
     Server {
         child,
         address,
@@ -152,6 +148,7 @@ pub fn make_client(data_dir: &Path, database_url: Option<&str>, alg: &str) -> (S
         "products:write",
         "orders:read",
         "orders:write",
+        "users:read",
         "inventory:write",
     ] {
         command.args(["--scope", scope]);
@@ -163,4 +160,12 @@ pub fn make_client(data_dir: &Path, database_url: Option<&str>, alg: &str) -> (S
     let made: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let text = |name: &str| made[name].as_str().expect("text").to_owned();
     (text("client_id"), text("client_secret"))
+}
+
+/// Over a plain socket: this is called inside and outside of a runtime.
+fn ask_once(address: SocketAddr, probe: &[u8]) {
+    let mut stream = TcpStream::connect(address).expect("connects");
+    stream.write_all(probe).expect("sends");
+    let read = stream.read(&mut [0; 1024]).expect("answers");
+    assert!(read > 0, "the server closed the connection");
 }
