@@ -1,6 +1,6 @@
 //! Handlers of `/v2/orders`.
 
-use super::body::{CancelOrder, Nothing, Order, OrderId};
+use super::body::{CancelOrder, Order, OrderId};
 use super::moves::{self, Mover};
 use super::new_order::NewOrder;
 use super::order::{FulfillmentStatus, OrderStatus, PaymentStatus};
@@ -17,7 +17,7 @@ use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::events::{self, NewEvent};
 use platform::http::{
-    Command, Once, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes,
+    Command, NoFields, Once, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -422,7 +422,7 @@ pub fn confirm_operation() -> Operation {
         "confirmOrder",
         "Confirms a pending order: its stock is kept for it without end.",
     )
-    .body::<Nothing>()
+    .body::<NoFields>()
 }
 
 /// `POST /v2/orders/{id}/confirm`.
@@ -430,7 +430,7 @@ pub async fn confirm(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path,
-    command: Command<Nothing>,
+    command: Command<NoFields>,
 ) -> Result<Reply> {
     moved(app, caller, id, command.once, async |tx, id, mover| {
         moves::confirm(tx, &id, &mover).await
@@ -440,7 +440,7 @@ pub async fn confirm(
 
 /// What `POST /v2/orders/{id}/complete` promises.
 pub fn complete_operation() -> Operation {
-    move_operation("completeOrder", "Completes a confirmed order.").body::<Nothing>()
+    move_operation("completeOrder", "Completes a confirmed order.").body::<NoFields>()
 }
 
 /// `POST /v2/orders/{id}/complete`.
@@ -448,7 +448,7 @@ pub async fn complete(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path,
-    command: Command<Nothing>,
+    command: Command<NoFields>,
 ) -> Result<Reply> {
     moved(app, caller, id, command.once, async |tx, id, mover| {
         moves::complete(tx, &id, &mover).await

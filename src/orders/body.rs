@@ -97,8 +97,3 @@ pub struct CancelOrder {
     #[schemars(length(min = 1, max = 255))]
     pub reason: Option<String>,
 }
-
-/// A command that needs nothing but its path.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Nothing {}

@@ -12,7 +12,8 @@ use axum::http::StatusCode;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::http::{
-    Command, MergePatch, Once, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes,
+    Command, MergePatch, NoFields, Once, Operation, Page, PageQuery, Path, Problem, Query, Reply,
+    codes,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,12 +81,6 @@ pub struct UserExport {
     /// Oldest first, at most 10,000; those after them are in the list of orders.
     pub orders: Vec<Order>,
 }
-
-/// A request that needs no body.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline, extend("x-optional-body" = true))]
-pub struct NoFields {}
 
 fn alice() -> Value {
     json!({

@@ -18,6 +18,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use schemars::JsonSchema;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -37,6 +38,12 @@ pub struct Command<T> {
     /// What makes it happen once.
     pub once: Once,
 }
+
+/// The body of a request that needs nothing but its path; it may be left away.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub struct NoFields {}
 
 /// A change of an existing object (RFC 7396): the fields that were sent, not yet checked, because
 /// read-only fields may be sent back unchanged and only the present object can tell.
