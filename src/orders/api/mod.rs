@@ -1,14 +1,20 @@
-//! Handlers of `/v2/orders`.
+//! Handlers of `/v2/orders`: lists, the single order and placing here, what changes one in `change`, what one
+//! tells of itself in `history`.
 
-use super::body::{CancelOrder, Order, OrderId};
-use super::moves::{self, Mover};
-use super::new_order::NewOrder;
-use super::order::{FulfillmentStatus, OrderStatus, PaymentStatus};
-use super::placing::{Buyer, PlaceError, place};
-use super::store;
+mod change;
+mod history;
+
+pub use change::*;
+pub use history::*;
+
 use crate::app::App;
 use crate::error::{self, Result, duplicate, not_found};
 use crate::oauth::{Caller, Scope};
+use crate::orders::body::{Order, OrderId};
+use crate::orders::new_order::NewOrder;
+use crate::orders::order::{FulfillmentStatus, OrderStatus, PaymentStatus};
+use crate::orders::placing::{Buyer, PlaceError, place};
+use crate::orders::store;
 use crate::products::{self, VariantRef, inventory};
 use crate::users::{self, UserId};
 use axum::extract::{OriginalUri, State};
@@ -16,9 +22,7 @@ use axum::http::StatusCode;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::events::{self, NewEvent};
-use platform::http::{
-    Command, NoFields, Once, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes,
-};
+use platform::http::{Command, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -81,7 +85,7 @@ pub enum OrderSort {
 }
 
 impl OrderSort {
-    pub(super) fn column(self) -> &'static str {
+    pub(in crate::orders) fn column(self) -> &'static str {
         match self {
             OrderSort::CreatedAt | OrderSort::CreatedAtDescending => "created_at",
             OrderSort::PlacedAt | OrderSort::PlacedAtDescending => "placed_at",
@@ -94,10 +98,10 @@ impl OrderSort {
             OrderSort::CreatedAtDescending | OrderSort::PlacedAtDescending
         )
     }
-    pub(super) fn direction(self) -> &'static str {
+    pub(in crate::orders) fn direction(self) -> &'static str {
         if self.is_descending() { "DESC" } else { "ASC" }
     }
-    pub(super) fn comparison(self) -> &'static str {
+    pub(in crate::orders) fn comparison(self) -> &'static str {
         if self.is_descending() { "<" } else { ">" }
     }
 }
@@ -110,7 +114,7 @@ pub enum OrderExpansion {
 }
 
 impl ListOrders {
-    pub(super) fn expands_items(&self) -> bool {
+    pub(in crate::orders) fn expands_items(&self) -> bool {
         self.expand
             .as_ref()
             .is_some_and(|expand| expand.contains(&OrderExpansion::Items))
@@ -360,7 +364,7 @@ impl From<PlaceError> for Problem {
     fn from(refused: PlaceError) -> Problem {
         let faults = match refused {
             PlaceError::Lines(faults) => faults,
-            PlaceError::AmountOutOfRange => return super::totals::AmountOutOfRange.into(),
+            PlaceError::AmountOutOfRange => return crate::orders::totals::AmountOutOfRange.into(),
         };
         let detail = faults.first().map_or_else(String::new, |fault| {
             format!("line {}: {}", fault.line, fault.detail)
@@ -383,165 +387,11 @@ impl From<PlaceError> for Problem {
     }
 }
 
-impl From<super::totals::AmountOutOfRange> for Problem {
-    fn from(_: super::totals::AmountOutOfRange) -> Problem {
+impl From<crate::orders::totals::AmountOutOfRange> for Problem {
+    fn from(_: crate::orders::totals::AmountOutOfRange) -> Problem {
         Problem::new(
             &error::AMOUNT_OUT_OF_RANGE,
             "a total would be beyond 2^53 - 1 minor units",
         )
     }
-}
-
-fn move_operation(id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(id, "Orders", summary)
-        .returns::<Order>(200, "The order after the move.")
-        .errors(&[&error::INVALID_TRANSITION])
-}
-
-/// Runs one move as one write request.
-async fn moved<F>(app: App, caller: Caller, id: String, once: Once, step: F) -> Result<Reply>
-where
-    F: AsyncFnOnce(&mut Tx, OrderId, Mover) -> Result<Order> + Send + 'static,
-{
-    let id = parse_id(&id)?;
-    let mover = Mover {
-        actor: caller.client_id.to_string(),
-        if_match: once.if_match(),
-        now: app.clock.now(),
-    };
-    app.write_once(once, async move |tx| {
-        let order = step(tx, id, mover).await?;
-        Ok(Reply::entity(order.version, &order))
-    })
-    .await
-}
-
-/// What `POST /v2/orders/{id}/confirm` promises.
-pub fn confirm_operation() -> Operation {
-    move_operation(
-        "confirmOrder",
-        "Confirms a pending order: its stock is kept for it without end.",
-    )
-    .body::<NoFields>()
-}
-
-/// `POST /v2/orders/{id}/confirm`.
-pub async fn confirm(
-    State(app): State<App>,
-    caller: Caller,
-    Path(id): Path,
-    command: Command<NoFields>,
-) -> Result<Reply> {
-    moved(app, caller, id, command.once, async |tx, id, mover| {
-        moves::confirm(tx, &id, &mover).await
-    })
-    .await
-}
-
-/// What `POST /v2/orders/{id}/complete` promises.
-pub fn complete_operation() -> Operation {
-    move_operation("completeOrder", "Completes a confirmed order.").body::<NoFields>()
-}
-
-/// `POST /v2/orders/{id}/complete`.
-pub async fn complete(
-    State(app): State<App>,
-    caller: Caller,
-    Path(id): Path,
-    command: Command<NoFields>,
-) -> Result<Reply> {
-    moved(app, caller, id, command.once, async |tx, id, mover| {
-        moves::complete(tx, &id, &mover).await
-    })
-    .await
-}
-
-/// What `POST /v2/orders/{id}/cancel` promises.
-pub fn cancel_operation() -> Operation {
-    move_operation(
-        "cancelOrder",
-        "Cancels an order of which nothing has shipped, and gives its stock back.",
-    )
-    .body::<CancelOrder>()
-}
-
-/// `POST /v2/orders/{id}/cancel`.
-pub async fn cancel(
-    State(app): State<App>,
-    caller: Caller,
-    Path(id): Path,
-    command: Command<CancelOrder>,
-) -> Result<Reply> {
-    let reason = command
-        .body
-        .reason
-        .unwrap_or_else(|| "requested".to_owned());
-    moved(app, caller, id, command.once, async move |tx, id, mover| {
-        moves::cancel(tx, &id, &reason, &mover).await
-    })
-    .await
-}
-
-/// The parameters of a history.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct HistoryQuery {
-    /// Maximum number of events to return.
-    #[schemars(range(min = 1, max = 250))]
-    pub limit: Option<i64>,
-    /// Number of events to skip.
-    #[schemars(range(min = 0, max = 1_000_000))]
-    pub offset: Option<i64>,
-}
-
-/// Something that happened to an order.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct HistoryEntry {
-    pub id: String,
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The order's version after it.
-    pub version: i64,
-    /// The client that did it, or `system`.
-    pub actor: String,
-    pub data: serde_json::Value,
-    pub occurred_at: Timestamp,
-}
-
-/// What `GET /v2/orders/{id}/history` promises.
-pub fn history_operation() -> Operation {
-    Operation::new(
-        "getOrderHistory",
-        "Orders",
-        "Lists what happened to an order, with who did it, oldest first.",
-    )
-    .query::<HistoryQuery>()
-    .returns::<Vec<HistoryEntry>>(200, "The events.")
-}
-
-/// `GET /v2/orders/{id}/history`.
-pub async fn history(
-    State(app): State<App>,
-    Path(id): Path,
-    Query(query): Query<HistoryQuery>,
-) -> Result<Reply> {
-    let id = parse_id(&id)?;
-    let mut tx = app.db.read().await?;
-    let (limit, offset) = (query.limit.unwrap_or(50), query.offset.unwrap_or(0));
-    let events = events::of_object(&mut tx, "order", id.as_str(), limit, offset).await?;
-    if events.is_empty() && store::find(&mut tx, &id).await?.is_none() {
-        return Err(not_found("order", id.as_str()));
-    }
-    let entries: Vec<HistoryEntry> = events
-        .into_iter()
-        .map(|event| HistoryEntry {
-            id: event.id,
-            kind: event.kind,
-            version: event.object_version,
-            actor: event.actor,
-            data: serde_json::from_str(&event.data).unwrap_or_default(),
-            occurred_at: event.at,
-        })
-        .collect();
-    Ok(Reply::json(StatusCode::OK, &entries))
 }
