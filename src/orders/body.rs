@@ -62,6 +62,7 @@ pub struct Order {
 
 /// A line. Title, SKU and prices are those of the moment of placing.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OrderItem")]
 pub struct Item {
     pub id: ItemId,
     pub variant_id: Option<VariantId>,

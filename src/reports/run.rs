@@ -358,6 +358,7 @@ pub struct RunResult {
 
 /// A run of a report, as it is shown.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ReportRun")]
 pub struct Run {
     pub id: RunId,
     #[serde(rename = "type")]
