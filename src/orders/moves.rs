@@ -123,17 +123,22 @@ async fn saved(tx: &mut Tx, order: Order, kind: &str, mover: &Mover) -> Result<O
     let data =
         json!({ "status": order.status, "number": order.number, "reason": order.cancel_reason })
             .to_string();
+    tell(tx, &order, kind, &data, mover).await?;
+    Ok(order)
+}
+
+/// Tells the log what `mover` did to `order`.
+pub async fn tell(tx: &mut Tx, order: &Order, kind: &str, data: &str, mover: &Mover) -> Result<()> {
     let event = NewEvent {
         kind,
         object_type: "order",
         object_id: order.id.as_str(),
         object_version: order.version,
         actor: &mover.actor,
-        data: &data,
+        data,
         at: mover.now,
     };
-    events::append(tx, &event).await?;
-    Ok(order)
+    Ok(events::append(tx, &event).await?)
 }
 
 impl From<IllegalMove> for Problem {

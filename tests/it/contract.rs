@@ -371,7 +371,10 @@ fn the_name_of_a_schema_says_which() {
     }
     for chapter in ["User", "Product", "Order", "Notification", "Integration"] {
         let name = format!("{chapter}Status");
-        assert_eq!(document["components"]["schemas"][&name]["type"], "string");
+        assert!(
+            document["components"]["schemas"][&name].is_object(),
+            "{name}"
+        );
     }
 }
 

@@ -3,7 +3,9 @@
 use super::parse_id;
 use crate::app::App;
 use crate::error::{Result, not_found};
+use crate::orders::explain::{self, Beginning, OrderExplanation};
 use crate::orders::store;
+use crate::products::{self, VariantId};
 use axum::extract::State;
 use axum::http::StatusCode;
 use platform::clock::Timestamp;
@@ -11,6 +13,7 @@ use platform::events;
 use platform::http::{Operation, Path, Query, Reply};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// The parameters of a history.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -74,4 +77,77 @@ pub async fn history(
         })
         .collect();
     Ok(Reply::json(StatusCode::OK, &entries))
+}
+
+/// What `GET /v2/orders/{id}/explain` promises.
+pub fn explain_operation() -> Operation {
+    Operation::new(
+        "explainOrder",
+        "Orders",
+        "Tells where each minor unit of an order's totals comes from.",
+    )
+    .describe(
+        "For each line the price row that was used with its window, beside the list price, or that the price was set by hand \
+         (`orders:price`) or imported; what the quantity and the rounding make of it; and what each total is the sum of. The \
+         terms of every sum add up to its amount exactly. Nothing is priced again: the order is told as it is stored, and \
+         price rows as far as they are still known.",
+    )
+    .returns::<OrderExplanation>(200, "The order, taken apart.")
+    .example(explained())
+}
+
+fn explained() -> Value {
+    let sum = |amount: i64, terms: &[(&str, i64)]| {
+        let terms: Vec<Value> = terms
+            .iter()
+            .map(|(of, amount)| json!({ "of": of, "amount": amount }))
+            .collect();
+        json!({ "amount": amount, "terms": terms })
+    };
+    json!({
+        "order_id": "ord_1001", "number": "1001", "version": 1, "currency": "USD", "exponent": 2, "placed_by": "cli_shop",
+        "lines": [{
+            "item_id": "item_1", "variant_id": "var_mug_blue", "sku": "MUG-BLUE", "title": "Blue mug", "quantity": 2,
+            "unit_price": {
+                "amount": 1500, "source": "price_row",
+                "price": { "id": "price_autumn", "state": "current", "row": {
+                    "id": "price_autumn", "currency": "USD", "amount": 1500, "compare_at_amount": null, "min_quantity": 1,
+                    "group": null, "starts_at": "2023-10-01T00:00:00Z", "ends_at": "2023-11-01T00:00:00Z"
+                } },
+                "priced_quantity": 2, "list_amount": 1999, "list_source": "everyday_price", "saved": 998
+            },
+            "subtotal": sum(3000, &[("quantity_times_unit_price", 3000)]),
+            "total": sum(3000, &[("subtotal", 3000)])
+        }],
+        "totals": {
+            "items": sum(3000, &[("line_subtotals", 3000)]), "discount": sum(0, &[("line_discounts", 0)]),
+            "shipping": sum(499, &[("shipping", 499)]), "tax": sum(0, &[("line_taxes", 0)]), "tax_included": false,
+            "total": sum(3499, &[("line_totals", 3000), ("shipping", 499)]), "due": sum(3499, &[("total", 3499)])
+        }
+    })
+}
+
+/// `GET /v2/orders/{id}/explain`.
+pub async fn explain(State(app): State<App>, Path(id): Path) -> Result<Reply> {
+    let id = parse_id(&id)?;
+    let mut tx = app.db.read().await?;
+    let order = store::find(&mut tx, &id).await?;
+    let order = order.ok_or_else(|| not_found("order", id.as_str()))?;
+    let used: Vec<(&VariantId, &str)> = order
+        .items
+        .iter()
+        .flatten()
+        .filter_map(|item| Some((item.variant_id.as_ref()?, item.price_id.as_deref()?)))
+        .collect();
+    let prices = products::store::known_prices(&mut tx, &used).await?;
+    let first = events::of_object(&mut tx, "order", id.as_str(), 1, 0).await?;
+    let beginning = first
+        .into_iter()
+        .next()
+        .map_or_else(Beginning::default, |event| Beginning {
+            imported: event.kind == "order.imported",
+            actor: Some(event.actor),
+        });
+    let explanation = explain::explain(&order, &prices, &beginning);
+    Ok(Reply::entity(explanation.version, &explanation))
 }

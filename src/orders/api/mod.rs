@@ -18,31 +18,39 @@ use crate::orders::store;
 use crate::products::{self, VariantRef, inventory};
 use crate::users::{self, UserId};
 use axum::extract::{OriginalUri, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::events::{self, NewEvent};
 use platform::http::{Command, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Orders on a page with `expand=items`: an order may have 2,000 of them.
 const EXPANDED_MAX: i64 = 50;
 
-/// The parameters of the list.
+/// The parameters of the list of all orders.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ListOrders {
+    #[serde(flatten)]
+    pub orders: OrderFilters,
+    /// Orders of this user.
+    pub user_id: Option<UserId>,
+}
+
+/// The parameters of every list of orders.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct OrderFilters {
     #[serde(flatten)]
     pub page: PageQuery,
     pub status: Option<OrderStatus>,
     pub payment_status: Option<PaymentStatus>,
     pub fulfillment_status: Option<FulfillmentStatus>,
-    /// Orders of this user.
-    pub user_id: Option<UserId>,
-    /// Orders of this email address, as it was given.
+    /// Orders of this email address, whatever the case.
     #[schemars(length(min = 1, max = 254))]
     pub email: Option<String>,
     #[schemars(length(min = 1, max = 64))]
@@ -113,7 +121,7 @@ pub enum OrderExpansion {
     Items,
 }
 
-impl ListOrders {
+impl OrderFilters {
     pub(in crate::orders) fn expands_items(&self) -> bool {
         self.expand
             .as_ref()
@@ -127,6 +135,7 @@ pub fn list_operation() -> Operation {
         .describe("Orders without their lines, oldest first; `expand=items` adds the lines.")
         .query::<ListOrders>()
         .returns::<Vec<Order>>(200, "The orders.")
+        .example(json!([in_a_list(example())]))
 }
 
 /// `GET /v2/orders`.
@@ -135,7 +144,41 @@ pub async fn list(
     OriginalUri(uri): OriginalUri,
     Query(query): Query<ListOrders>,
 ) -> Result<Reply> {
-    let page = Page::new(&query.page, &uri, &app.cursors)?;
+    let page = page(&app, &uri, &query.orders)?;
+    listed(&app, &mut app.db.read().await?, &query, &page).await
+}
+
+/// What `GET /v2/users/{id}/orders` promises.
+pub fn list_of_user_operation() -> Operation {
+    Operation::new("listUserOrders", "Users", "Retrieves the orders of a user.")
+        .describe("The same rows, filters and pages as `GET /v2/orders`. An anonymized user's orders stay; a deleted user's are in the list of all orders.")
+        .query::<OrderFilters>()
+        .returns::<Vec<Order>>(200, "The orders, oldest first unless `sort` says otherwise.")
+        .example(json!([in_a_list(example())]))
+}
+
+/// `GET /v2/users/{id}/orders`.
+pub async fn list_of_user(
+    State(app): State<App>,
+    OriginalUri(uri): OriginalUri,
+    Path(id): Path,
+    Query(orders): Query<OrderFilters>,
+) -> Result<Reply> {
+    let page = page(&app, &uri, &orders)?;
+    let user_id = UserId::parse(&id).ok_or_else(|| not_found("user", &id))?;
+    let mut tx = app.db.read().await?;
+    if !users::store::exists(&mut tx, &user_id).await? {
+        return Err(not_found("user", &id));
+    }
+    let query = ListOrders {
+        orders,
+        user_id: Some(user_id),
+    };
+    listed(&app, &mut tx, &query, &page).await
+}
+
+fn page(app: &App, uri: &Uri, query: &OrderFilters) -> Result<Page> {
+    let page = Page::new(&query.page, uri, &app.cursors)?;
     if query.expands_items() && page.limit > EXPANDED_MAX && query.page.limit.is_some() {
         return Err(Problem::new(
             &codes::INVALID_PARAMETER,
@@ -147,14 +190,16 @@ pub async fn list(
             "expected at most 50 with expand=items",
         ));
     }
-    let mut tx = app.db.read().await?;
-    let total = if page.include_total {
-        Some(store::count(&mut tx, &query).await?)
-    } else {
-        None
+    Ok(page)
+}
+
+async fn listed(app: &App, tx: &mut Tx, query: &ListOrders, page: &Page) -> Result<Reply> {
+    let total = match page.include_total {
+        true => Some(store::count(tx, query).await?),
+        false => None,
     };
-    let orders = store::list(&mut tx, &query, &page).await?;
-    let sort = query.sort.unwrap_or_default();
+    let orders = store::list(tx, query, page).await?;
+    let sort = query.orders.sort.unwrap_or_default();
     Ok(page.reply(
         orders,
         total,
@@ -164,10 +209,39 @@ pub async fn list(
     ))
 }
 
+/// An order as the document shows it.
+fn example() -> Value {
+    json!({
+        "id": "ord_1001", "number": "1001", "document": "order", "status": "confirmed", "payment_status": "unpaid",
+        "fulfillment_status": "unfulfilled", "user_id": "user_123", "email": "alice@example.com", "currency": "USD",
+        "items": [{
+            "id": "item_1", "variant_id": "var_mug_blue", "product_id": "prod_mug", "sku": "MUG-BLUE", "title": "Blue mug",
+            "quantity": 2, "unit_price": 1500, "list_unit_price": 1999, "discount": 0, "tax": 0, "tax_rate_ppm": 0,
+            "subtotal": 3000, "total": 3000, "allocated": 2, "fulfilled": 0, "returned": 0, "refunded": 0, "metadata": {}
+        }],
+        "totals": { "items": 3000, "discount": 0, "shipping": 499, "tax": 0, "tax_included": false, "total": 3499,
+            "authorized": 0, "captured": 0, "refunded": 0, "due": 3499 },
+        "country": "US",
+        "shipping_address": { "name": "Alice Smith", "line1": "2 High Street", "city": "Springfield", "country": "US" },
+        "billing_address": null, "shipping_method": "post", "note": "Leave it with the neighbour.", "external_id": null,
+        "channel": "web", "cancel_reason": null, "tags": ["gift"], "metadata": { "wrapped_by": "Kim" },
+        "placed_at": "2023-10-27T10:10:00Z", "confirmed_at": "2023-10-27T10:11:00Z", "completed_at": null, "cancelled_at": null,
+        "expires_at": null, "created_at": "2023-10-27T10:10:00Z", "updated_at": "2023-10-27T10:12:00Z", "version": 3
+    })
+}
+
+fn in_a_list(mut order: Value) -> Value {
+    if let Some(members) = order.as_object_mut() {
+        members.shift_remove("items");
+    }
+    order
+}
+
 /// What `GET /v2/orders/{id}` promises.
 pub fn get_operation() -> Operation {
     Operation::new("getOrder", "Orders", "Retrieves a specific order by ID.")
         .returns::<Order>(200, "The order.")
+        .example(example())
 }
 
 /// `GET /v2/orders/{id}`.

@@ -125,7 +125,9 @@ fn unknown_fields(error: &jsonschema::ValidationError<'_>, root: &Value) -> Opti
         ValidationErrorKind::AdditionalProperties { unexpected } => Some(unexpected.clone()),
         ValidationErrorKind::FalseSchema => {
             let keyword = error.schema_path().to_string();
-            let object = root.pointer(&error.instance_path().to_string())?.as_object()?;
+            let object = root
+                .pointer(&error.instance_path().to_string())?
+                .as_object()?;
             keyword
                 .ends_with("/additionalProperties")
                 .then(|| object.keys().cloned().collect())
