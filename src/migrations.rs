@@ -32,4 +32,5 @@ pub static MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/0006_users.postgres.sql"),
     },
     shared!(7, "orders_email", "0007_orders_email.sql"),
+    shared!(8, "answers", "0008_answers.sql"),
 ];

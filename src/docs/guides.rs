@@ -59,7 +59,9 @@ curl $BASE/v2/orders \
             - 1 to 255 visible ASCII characters, for instance a UUID; new for every new thing you want to happen\n\
             - kept for 24 hours, per client\n\
             - the same key with another body is refused: 422 `idempotency_key_reused`\n\
-            - while the first request still runs: 409 `idempotency_in_progress`, with `Retry-After`\n\n\
+            - while the first request still runs: 409 `idempotency_in_progress`, with `Retry-After`\n\
+            - when the answer told of a person who was forgotten since: 410 `answer_erased`; it was done, and is not \
+            done again\n\n\
             The key is stored in the transaction that does the work, so there is no moment at which one exists without \
             the other. Answers 5xx are never stored: repeating them completes the work.",
         sample: r#"curl -i $BASE/v2/orders \

@@ -1,6 +1,6 @@
 //! Handlers that change an order.
 
-use super::parse_id;
+use super::{parse_id, subject};
 use crate::app::App;
 use crate::error::{self, Result, duplicate, not_found};
 use crate::oauth::Caller;
@@ -58,7 +58,7 @@ pub async fn update(
         if !changed.is_empty() {
             save(tx, &order, &changed, &mover).await?;
         }
-        Ok(Reply::entity(order.version, &order))
+        Ok(Reply::entity(order.version, &order).about(subject(&order)))
     })
     .await
 }
@@ -99,7 +99,7 @@ async fn moved(app: App, caller: Caller, id: &str, once: Once, step: Move) -> Re
     };
     app.write_once(once, async move |tx| {
         let order = moves::make(tx, &id, &step, &mover).await?;
-        Ok(Reply::entity(order.version, &order))
+        Ok(Reply::entity(order.version, &order).about(subject(&order)))
     })
     .await
 }

@@ -252,6 +252,12 @@ pub async fn get(State(app): State<App>, Path(id): Path) -> Result<Reply> {
     Ok(Reply::entity(order.version, &order))
 }
 
+/// Whom an answer that shows `order` tells of: its user, or the guest whom nothing but the order knows.
+fn subject(order: &Order) -> &str {
+    let user_id = order.user_id.as_ref();
+    user_id.map_or(order.id.as_str(), |id| id.as_str())
+}
+
 fn parse_id(text: &str) -> Result<OrderId> {
     OrderId::parse(text).ok_or_else(|| not_found("order", text))
 }
@@ -286,11 +292,8 @@ pub async fn create(
     let rehearse = new.dry_run;
     let work = async move |tx: &mut Tx| {
         let order = create_order(tx, new, &caller.client_id, hold, now).await?;
-        Ok(Reply::created(
-            &format!("/v2/orders/{}", order.id),
-            order.version,
-            &order,
-        ))
+        let place = format!("/v2/orders/{}", order.id);
+        Ok(Reply::created(&place, order.version, &order).about(subject(&order)))
     };
     if rehearse {
         return rehearsed(&app, async move |tx| {
