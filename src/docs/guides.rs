@@ -102,17 +102,17 @@ Link: <$BASE/v2/orders?status=confirmed&limit=100&cursor=eyJ…>; rel="next""#,
 Content-Type: application/problem+json
 
 {
-  "type": "$BASE/problems/validation_failed",
-  "title": "A field breaks a rule",
+  "type": "/problems/invalid_body",
+  "title": "The body breaks a rule.",
   "status": 422,
-  "detail": "1 field is not valid",
-  "code": "validation_failed",
+  "detail": "#/items/0/quantity: expected at least 1",
+  "code": "invalid_body",
   "request_id": "0192f3a0-7c1e",
   "errors": [
     {
       "pointer": "#/items/0/quantity",
       "code": "too_small",
-      "detail": "must be at least 1"
+      "detail": "expected at least 1"
     }
   ]
 }"##,
@@ -158,4 +158,26 @@ pub fn write(h: &mut Html, guide: &Guide, base: &str) {
             h.leaf("pre", &[("class", "code"), ("tabindex", "0")], &sample);
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_that_is_shown_exists() {
+        let mut shown = 0;
+        for guide in &GUIDES {
+            for part in guide.sample.split("/problems/").skip(1) {
+                let code = part.split('"').next().unwrap();
+                assert!(
+                    crate::error::all_codes().any(|known| known.code == code),
+                    "{code}"
+                );
+                assert!(guide.sample.contains(&format!("\"code\": \"{code}\"")));
+                shown += 1;
+            }
+        }
+        assert!(shown > 0);
+    }
 }
