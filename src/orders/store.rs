@@ -403,11 +403,11 @@ fn filtered<'a>(base: &str, list: &'a ListOrders) -> Select<'a> {
             "id IN (SELECT order_id FROM order_items WHERE sku = {})",
             text(&query.sku),
         )
-        .and_some("placed_at >= {}", time(query.placed_after))
+        .and_some("placed_at > {}", time(query.placed_after))
         .and_some("placed_at < {}", time(query.placed_before))
-        .and_some("created_at >= {}", time(query.created_after))
+        .and_some("created_at > {}", time(query.created_after))
         .and_some("created_at < {}", time(query.created_before))
-        .and_some("updated_at >= {}", time(query.updated_after))
+        .and_some("updated_at > {}", time(query.updated_after))
         .and_some("total >= {}", query.min_total.map(Param::Int));
     let ids: Vec<Param<'_>> = query
         .ids

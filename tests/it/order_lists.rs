@@ -32,6 +32,14 @@ async fn with_orders() -> (TestApp, Client, [String; 2]) {
     (app, shop, users)
 }
 
+fn next_path(link: &str) -> Option<String> {
+    let next = link
+        .split(", ")
+        .find(|part| part.ends_with("rel=\"next\""))?;
+    let url = next.strip_prefix("<http://127.0.0.1:8080")?;
+    url.split('>').next().map(str::to_owned)
+}
+
 fn keys(list: &Value) -> Vec<&str> {
     let rows = list.as_array().expect("a list").iter();
     rows.filter_map(|order| order["external_id"].as_str())
@@ -89,15 +97,7 @@ async fn its_pages_neither_repeat_nor_skip() {
             let reply = shop.get(&path).await;
             seen.extend(keys(&reply.json()).into_iter().map(str::to_owned));
             let link = reply.header("link").to_owned();
-            next = link
-                .split(", ")
-                .find(|part| part.ends_with("rel=\"next\""))
-                .and_then(|part| {
-                    part.strip_prefix("<http://127.0.0.1:8080")?
-                        .split('>')
-                        .next()
-                })
-                .map(str::to_owned);
+            next = next_path(&link);
         }
         if sort.starts_with('-') {
             seen.reverse();
@@ -141,6 +141,50 @@ async fn an_email_is_found_whatever_its_case() {
         assert_eq!(found[0]["email"], "Guest@Example.com");
     }
     assert_eq!(shop.get("/v2/orders?email=guest").await.text(), "[]");
+}
+
+#[tokio::test]
+async fn after_and_before_leave_out_the_instant_itself() {
+    let (_app, shop, _) = with_orders().await;
+    for field in ["created", "placed"] {
+        let query =
+            format!("{field}_after=2023-10-27T10:01:00Z&{field}_before=2023-10-27T10:04:00Z");
+        let found = shop.get(&format!("/v2/orders?{query}")).await.json();
+        assert_eq!(keys(&found), ["n2", "n3"], "{field}");
+    }
+    let changed = shop
+        .get("/v2/orders?updated_after=2023-10-27T10:04:00Z")
+        .await;
+    assert_eq!(keys(&changed.json()), ["n5"]);
+}
+
+#[tokio::test]
+async fn a_long_history_has_pages() {
+    let (_app, shop, _) = with_orders().await;
+    let orders = shop.get("/v2/orders?limit=1").await.json();
+    let path = format!("/v2/orders/{}", orders[0]["id"].as_str().expect("an id"));
+    for n in 0..4 {
+        let changed = shop.patch(&path, json!({ "note": n.to_string() })).await;
+        assert_eq!(changed.status, 200);
+    }
+    let mut versions = Vec::new();
+    let mut next = Some(format!("{path}/history?limit=2&include_total=true"));
+    while let Some(path) = next {
+        let reply = shop.get(&path).await;
+        assert_eq!(reply.header("x-total-count"), "5");
+        let page = reply.json();
+        let page = page.as_array().expect("a list");
+        versions.extend(page.iter().filter_map(|entry| entry["version"].as_i64()));
+        next = next_path(reply.header("link"));
+    }
+    assert_eq!(versions, [1, 2, 3, 4, 5]);
+    let last = shop.get(&format!("{path}/history?offset=4")).await.json();
+    assert_eq!(
+        (last.as_array().map(Vec::len), &last[0]["version"]),
+        (Some(1), &json!(5))
+    );
+    let beyond = shop.get(&format!("{path}/history?offset=9")).await;
+    assert_eq!((beyond.status, beyond.text().as_str()), (200, "[]"));
 }
 
 #[tokio::test]

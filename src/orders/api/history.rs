@@ -6,11 +6,10 @@ use crate::error::{Result, not_found};
 use crate::orders::explain::{self, Beginning, OrderExplanation};
 use crate::orders::store;
 use crate::products::{self, VariantId};
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{OriginalUri, State};
 use platform::clock::Timestamp;
 use platform::events;
-use platform::http::{Operation, Path, Query, Reply};
+use platform::http::{Operation, Page, PageQuery, Path, Query, Reply};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,12 +18,8 @@ use serde_json::{Value, json};
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct HistoryQuery {
-    /// Maximum number of events to return.
-    #[schemars(range(min = 1, max = 250))]
-    pub limit: Option<i64>,
-    /// Number of events to skip.
-    #[schemars(range(min = 0, max = 1_000_000))]
-    pub offset: Option<i64>,
+    #[serde(flatten)]
+    pub page: PageQuery,
 }
 
 /// Something that happened to an order.
@@ -39,6 +34,9 @@ pub struct HistoryEntry {
     pub actor: String,
     pub data: serde_json::Value,
     pub occurred_at: Timestamp,
+    /// Its place in the log, for the page behind it; not shown.
+    #[serde(skip)]
+    pub seq: i64,
 }
 
 /// What `GET /v2/orders/{id}/history` promises.
@@ -50,21 +48,36 @@ pub fn history_operation() -> Operation {
     )
     .query::<HistoryQuery>()
     .returns::<Vec<HistoryEntry>>(200, "The events.")
+    .example(json!([{
+        "id": "evt_1", "type": "order.placed", "version": 1, "actor": "cli_shop", "occurred_at": "2023-10-27T10:10:00Z",
+        "data": { "number": "1001", "total": 3499, "currency": "USD", "user_id": "user_123" }
+    }]))
 }
 
 /// `GET /v2/orders/{id}/history`.
 pub async fn history(
     State(app): State<App>,
+    OriginalUri(uri): OriginalUri,
     Path(id): Path,
     Query(query): Query<HistoryQuery>,
 ) -> Result<Reply> {
+    let page = Page::new(&query.page, &uri, &app.cursors)?;
     let id = parse_id(&id)?;
     let mut tx = app.db.read().await?;
-    let (limit, offset) = (query.limit.unwrap_or(50), query.offset.unwrap_or(0));
-    let events = events::of_object(&mut tx, "order", id.as_str(), limit, offset).await?;
+    let after = page
+        .after
+        .as_ref()
+        .and_then(|key| key.first()?.parse().ok());
+    let object = ("order", id.as_str());
+    let (seq, fetch, offset) = (after.unwrap_or(0), page.fetch(), page.offset);
+    let events = events::of_object_after(&mut tx, object, seq, fetch, offset).await?;
     if events.is_empty() && store::find(&mut tx, &id).await?.is_none() {
         return Err(not_found("order", id.as_str()));
     }
+    let total = match page.include_total {
+        true => Some(events::count_of_object(&mut tx, "order", id.as_str()).await?),
+        false => None,
+    };
     let entries: Vec<HistoryEntry> = events
         .into_iter()
         .map(|event| HistoryEntry {
@@ -74,9 +87,13 @@ pub async fn history(
             actor: event.actor,
             data: serde_json::from_str(&event.data).unwrap_or_default(),
             occurred_at: event.at,
+            seq: event.position.seq,
         })
         .collect();
-    Ok(Reply::json(StatusCode::OK, &entries))
+    let (public_url, cursors) = (&app.config.public_url, &app.cursors);
+    Ok(page.reply(entries, total, public_url, cursors, |entry| {
+        vec![entry.seq.to_string()]
+    }))
 }
 
 /// What `GET /v2/orders/{id}/explain` promises.

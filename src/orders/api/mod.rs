@@ -63,10 +63,15 @@ pub struct OrderFilters {
     /// At most 100 ids, separated by commas.
     #[schemars(length(max = 100))]
     pub ids: Option<Vec<OrderId>>,
+    /// Orders placed after this instant.
     pub placed_after: Option<Timestamp>,
+    /// Orders placed before this instant.
     pub placed_before: Option<Timestamp>,
+    /// Orders created after this instant; imported ones were created when they were placed.
     pub created_after: Option<Timestamp>,
+    /// Orders created before this instant.
     pub created_before: Option<Timestamp>,
+    /// Orders changed after this instant; on long lists together with `sort=updated_at`.
     pub updated_after: Option<Timestamp>,
     /// Minor units, whatever the currency.
     #[schemars(range(min = -9_007_199_254_740_991_i64, max = 9_007_199_254_740_991_i64))]
