@@ -73,6 +73,7 @@ pub enum PriceSource {
 /// Where a list price comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ListPriceSource")]
 pub enum ListSource {
     /// It is the unit price itself: nothing was reduced.
     UnitPrice,
@@ -95,6 +96,7 @@ pub struct UsedPrice {
 
 /// A stored amount and what it is made of: `terms` add up to `amount` exactly.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ExplainedSum")]
 pub struct Sum {
     pub amount: i64,
     pub terms: Vec<Term>,
@@ -102,6 +104,7 @@ pub struct Sum {
 
 /// A part of a [`Sum`].
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ExplainedTerm")]
 pub struct Term {
     pub of: Origin,
     /// Negative for what is taken off.
@@ -111,6 +114,7 @@ pub struct Term {
 /// What a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ExplainedTermOrigin")]
 pub enum Origin {
     /// Of a line: quantity times unit price.
     QuantityTimesUnitPrice,
