@@ -2,6 +2,7 @@
 //! enums; here each variant becomes a [`Problem`]. Codes are contract and never renamed.
 
 use crate::orders::Order;
+use crate::orders::change::ChangeRefused;
 use crate::products::inventory::{AdjustError, Shortage};
 use crate::products::store::UpdateError;
 use platform::http::{Code, Problem, codes};
@@ -25,6 +26,7 @@ product_codes! {
     INSUFFICIENT_STOCK = "insufficient_stock" 409 "There is not enough stock." "`errors` names the lines, `available` what is left of each variant. Nothing was taken; try again with less.";
     STOCK_CHANGED = "stock_changed" 409 "The stock level is not what was expected." "`on_hand` is what is on the shelf now. Count again, or repeat the adjustment with that.";
     VARIANT_HAS_STOCK = "variant_has_stock" 409 "A variant that has stock cannot be removed." "Adjust its stock to 0 and finish the orders that hold it first, or archive the product.";
+    NOT_CHANGEABLE = "not_changeable" 409 "This cannot be changed any more." "`errors` names each field that is final by now. An address can be changed until the order is completed or cancelled, where it goes only until something has shipped. Nothing was changed.";
     INVALID_TRANSITION = "invalid_transition" 409 "The object cannot move to this state from where it is." "`allowed` lists the states it can move to.";
     REPORT_NOT_READY = "report_not_ready" 409 "The report is not finished." "Look at the run again as `Retry-After` says, or ask for the report with `Prefer: wait=10`.";
     REPORT_FAILED = "report_failed" 409 "The report could not be made." "`problem` says why; it is on the run too.";
@@ -48,6 +50,26 @@ pub fn not_found(kind: &str, id: &str) -> Problem {
 pub fn duplicate(field: &str, value: &str) -> Problem {
     let detail = format!("another one has the {field} `{value}`");
     Problem::new(&DUPLICATE, detail.clone()).at(&format!("#/{field}"), "duplicate", detail)
+}
+
+impl From<ChangeRefused> for Problem {
+    fn from(refused: ChangeRefused) -> Problem {
+        match refused {
+            ChangeRefused::TooLate(fields) => {
+                let detail = format!("{} cannot be changed any more", fields.join(", "));
+                let problem = Problem::new(&NOT_CHANGEABLE, detail);
+                fields.into_iter().fold(problem, |problem, field| {
+                    let detail = format!("`{field}` is final by now");
+                    problem.at(&format!("#/{field}"), "not_changeable", detail)
+                })
+            }
+            ChangeRefused::GuestWithoutEmail => {
+                let detail = "the order of a guest needs an email";
+                Problem::new(&codes::INVALID_BODY, detail).at("#/email", "required", detail)
+            }
+            ChangeRefused::Metadata(problem) => problem,
+        }
+    }
 }
 
 impl From<AdjustError> for Problem {

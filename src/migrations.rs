@@ -31,4 +31,6 @@ pub static MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0006_users.sqlite.sql"),
         postgres: include_str!("../migrations/0006_users.postgres.sql"),
     },
+    shared!(7, "orders_email", "0007_orders_email.sql"),
+    shared!(8, "answers", "0008_answers.sql"),
 ];

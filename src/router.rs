@@ -59,6 +59,7 @@ fn users() -> Vec<Endpoint<App>> {
         patch("/v2/users/{id}", needs(Scope::UsersWrite), users::api::update, users::api::patch_operation()),
         delete("/v2/users/{id}", needs(Scope::UsersWrite), users::api::delete, users::api::delete_operation()),
         post("/v2/users/{id}/anonymize", needs(Scope::UsersWrite), users::api::anonymize, users::api::anonymize_operation()),
+        get("/v2/users/{id}/orders", needs(Scope::OrdersRead), orders::api::list_of_user, orders::api::list_of_user_operation()),
         get("/v2/users/{id}/export", needs(Scope::UsersRead), users::api::export, users::api::export_operation()),
     ]
 }
@@ -88,10 +89,12 @@ fn orders() -> Vec<Endpoint<App>> {
         get("/v2/orders", needs(Scope::OrdersRead), orders::api::list, orders::api::list_operation()),
         post("/v2/orders", needs(Scope::OrdersWrite), orders::api::create, orders::api::create_operation()),
         get("/v2/orders/{id}", needs(Scope::OrdersRead), orders::api::get, orders::api::get_operation()),
+        patch("/v2/orders/{id}", needs(Scope::OrdersWrite), orders::api::update, orders::api::patch_operation()),
         post("/v2/orders/{id}/confirm", needs(Scope::OrdersWrite), orders::api::confirm, orders::api::confirm_operation()),
         post("/v2/orders/{id}/complete", needs(Scope::OrdersWrite), orders::api::complete, orders::api::complete_operation()),
         post("/v2/orders/{id}/cancel", needs(Scope::OrdersWrite), orders::api::cancel, orders::api::cancel_operation()),
         get("/v2/orders/{id}/history", needs(Scope::OrdersRead), orders::api::history, orders::api::history_operation()),
+        get("/v2/orders/{id}/explain", needs(Scope::OrdersRead), orders::api::explain, orders::api::explain_operation()),
     ]
 }
 

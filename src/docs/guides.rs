@@ -59,7 +59,9 @@ curl $BASE/v2/orders \
             - 1 to 255 visible ASCII characters, for instance a UUID; new for every new thing you want to happen\n\
             - kept for 24 hours, per client\n\
             - the same key with another body is refused: 422 `idempotency_key_reused`\n\
-            - while the first request still runs: 409 `idempotency_in_progress`, with `Retry-After`\n\n\
+            - while the first request still runs: 409 `idempotency_in_progress`, with `Retry-After`\n\
+            - when the answer told of a person who was forgotten since: 410 `answer_erased`; it was done, and is not \
+            done again\n\n\
             The key is stored in the transaction that does the work, so there is no moment at which one exists without \
             the other. Answers 5xx are never stored: repeating them completes the work.",
         sample: r#"curl -i $BASE/v2/orders \
@@ -100,17 +102,17 @@ Link: <$BASE/v2/orders?status=confirmed&limit=100&cursor=eyJ…>; rel="next""#,
 Content-Type: application/problem+json
 
 {
-  "type": "$BASE/problems/validation_failed",
-  "title": "A field breaks a rule",
+  "type": "/problems/invalid_body",
+  "title": "The body breaks a rule.",
   "status": 422,
-  "detail": "1 field is not valid",
-  "code": "validation_failed",
+  "detail": "#/items/0/quantity: expected at least 1",
+  "code": "invalid_body",
   "request_id": "0192f3a0-7c1e",
   "errors": [
     {
       "pointer": "#/items/0/quantity",
       "code": "too_small",
-      "detail": "must be at least 1"
+      "detail": "expected at least 1"
     }
   ]
 }"##,
@@ -156,4 +158,26 @@ pub fn write(h: &mut Html, guide: &Guide, base: &str) {
             h.leaf("pre", &[("class", "code"), ("tabindex", "0")], &sample);
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_that_is_shown_exists() {
+        let mut shown = 0;
+        for guide in &GUIDES {
+            for part in guide.sample.split("/problems/").skip(1) {
+                let code = part.split('"').next().unwrap();
+                assert!(
+                    crate::error::all_codes().any(|known| known.code == code),
+                    "{code}"
+                );
+                assert!(guide.sample.contains(&format!("\"code\": \"{code}\"")));
+                shown += 1;
+            }
+        }
+        assert!(shown > 0);
+    }
 }

@@ -28,6 +28,7 @@ pub struct Integration {
 /// What an integration is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "IntegrationCategory")]
 pub enum Category {
     Notifications,
     Monitoring,
@@ -38,6 +39,7 @@ pub enum Category {
 /// Whether an integration is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "IntegrationStatus")]
 pub enum Status {
     /// It can be used; nothing is connected.
     Available,

@@ -14,8 +14,8 @@ NotificationId, "ntf" }
 
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        $(#[$meta])*
         pub enum $name {
             $($(#[$doc])* #[serde(rename = $word)] $variant,)*
         }
@@ -53,6 +53,7 @@ macro_rules! words {
 
 words! {
     /// The way a message takes.
+    #[schemars(rename = "NotificationChannel")]
     Channel {
         Email = "email",
         Sms = "sms",
@@ -64,6 +65,7 @@ words! {
     /// How urgent a message is: of 15 deliveries that could all begin, 8 are critical, 4 high, 2 normal
     /// and 1 low, so that no priority starves.
     #[derive(Default)]
+    #[schemars(rename = "NotificationPriority")]
     Priority {
         Low = "low",
         #[default]
@@ -76,6 +78,7 @@ words! {
 words! {
     /// Where a message is in its life: `queued → sending → sent`, `sending → retrying → sending`,
     /// and the ends `sent`, `dead` and `suppressed`.
+    #[schemars(rename = "NotificationStatus")]
     Status {
         Queued = "queued",
         Sending = "sending",
@@ -88,6 +91,7 @@ words! {
 
 words! {
     /// Why a message was not delivered.
+    #[schemars(rename = "NotificationReason")]
     Reason {
         /// Suppressed: the user does not want messages on this channel.
         OptedOut = "opted_out",

@@ -62,6 +62,7 @@ pub struct Order {
 
 /// A line. Title, SKU and prices are those of the moment of placing.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OrderItem")]
 pub struct Item {
     pub id: ItemId,
     pub variant_id: Option<VariantId>,
@@ -97,8 +98,3 @@ pub struct CancelOrder {
     #[schemars(length(min = 1, max = 255))]
     pub reason: Option<String>,
 }
-
-/// A command that needs nothing but its path.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Nothing {}

@@ -6,6 +6,8 @@
 
 pub mod api;
 pub mod body;
+pub mod change;
+pub mod explain;
 pub mod jobs;
 pub mod moves;
 pub mod new_order;

@@ -23,33 +23,39 @@ pub struct Mover {
     pub now: Timestamp,
 }
 
-/// `pending → confirmed`: the stock stays set aside and does not expire any more.
-pub async fn confirm(tx: &mut Tx, id: &OrderId, mover: &Mover) -> Result<Order> {
-    let mut order = taken(tx, id, mover).await?;
-    order.status = advance(&order, OrderStatus::Confirmed)?;
-    order.confirmed_at = Some(mover.now);
-    order.expires_at = None;
-    saved(tx, order, "order.confirmed", mover).await
+/// A step that a caller can ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// `pending → confirmed`: the stock stays set aside and does not expire any more.
+    Confirm,
+    /// `confirmed → completed`.
+    Complete,
+    /// Gives the stock back. Refused once anything has shipped: then it is a return.
+    Cancel { reason: String },
 }
 
-/// `confirmed → completed`.
-pub async fn complete(tx: &mut Tx, id: &OrderId, mover: &Mover) -> Result<Order> {
+/// Makes the step.
+pub async fn make(tx: &mut Tx, id: &OrderId, step: &Move, mover: &Mover) -> Result<Order> {
     let mut order = taken(tx, id, mover).await?;
-    order.status = advance(&order, OrderStatus::Completed)?;
-    order.completed_at = Some(mover.now);
-    saved(tx, order, "order.completed", mover).await
-}
-
-/// Cancels and gives the stock back. Refused once anything has shipped: then it is a return.
-pub async fn cancel(tx: &mut Tx, id: &OrderId, reason: &str, mover: &Mover) -> Result<Order> {
-    let mut order = taken(tx, id, mover).await?;
-    order.status = order::cancel(order.status, order.fulfillment_status)?;
-    release(tx, &mut order, mover).await?;
-    order.cancel_reason = Some(reason.to_owned());
-    order.cancelled_at = Some(mover.now);
-    order.expires_at = None;
-    order.totals.due = 0;
-    saved(tx, order, "order.cancelled", mover).await
+    let kind = match step {
+        Move::Confirm => {
+            order.status = order.status.advance(OrderStatus::Confirmed)?;
+            order.confirmed_at = Some(mover.now);
+            order.expires_at = None;
+            "order.confirmed"
+        }
+        Move::Complete => {
+            order.status = order.status.advance(OrderStatus::Completed)?;
+            order.completed_at = Some(mover.now);
+            "order.completed"
+        }
+        Move::Cancel { reason } => {
+            order.status = order::cancel(order.status, order.fulfillment_status)?;
+            call_off(tx, &mut order, reason, mover).await?;
+            "order.cancelled"
+        }
+    };
+    saved(tx, order, kind, mover).await
 }
 
 /// Cancels a pending order whose hold is over; `false` when it was confirmed or cancelled meanwhile.
@@ -67,10 +73,7 @@ pub async fn expire(tx: &mut Tx, id: &OrderId, now: Timestamp) -> Result<bool> {
         status: OrderStatus::Cancelled,
         ..order
     };
-    release(tx, &mut order, &mover).await?;
-    order.cancel_reason = Some(PAYMENT_TIMEOUT.to_owned());
-    order.cancelled_at = Some(now);
-    order.expires_at = None;
+    call_off(tx, &mut order, PAYMENT_TIMEOUT, &mover).await?;
     saved(tx, order, "order.cancelled", &mover).await?;
     Ok(true)
 }
@@ -83,8 +86,14 @@ async fn taken(tx: &mut Tx, id: &OrderId, mover: &Mover) -> Result<Order> {
     Ok(order)
 }
 
-fn advance(order: &Order, to: OrderStatus) -> std::result::Result<OrderStatus, IllegalMove> {
-    order.status.advance(to)
+/// What every cancellation does.
+async fn call_off(tx: &mut Tx, order: &mut Order, reason: &str, mover: &Mover) -> Result<()> {
+    release(tx, order, mover).await?;
+    order.cancel_reason = Some(reason.to_owned());
+    order.cancelled_at = Some(mover.now);
+    order.expires_at = None;
+    order.totals.due = 0;
+    Ok(())
 }
 
 async fn release(tx: &mut Tx, order: &mut Order, mover: &Mover) -> Result<()> {
@@ -114,17 +123,22 @@ async fn saved(tx: &mut Tx, order: Order, kind: &str, mover: &Mover) -> Result<O
     let data =
         json!({ "status": order.status, "number": order.number, "reason": order.cancel_reason })
             .to_string();
+    tell(tx, &order, kind, &data, mover).await?;
+    Ok(order)
+}
+
+/// Tells the log what `mover` did to `order`.
+pub async fn tell(tx: &mut Tx, order: &Order, kind: &str, data: &str, mover: &Mover) -> Result<()> {
     let event = NewEvent {
         kind,
         object_type: "order",
         object_id: order.id.as_str(),
         object_version: order.version,
         actor: &mover.actor,
-        data: &data,
+        data,
         at: mover.now,
     };
-    events::append(tx, &event).await?;
-    Ok(order)
+    Ok(events::append(tx, &event).await?)
 }
 
 impl From<IllegalMove> for Problem {

@@ -277,6 +277,41 @@ pub async fn take(tx: &mut Tx, id: &OrderId, now: Timestamp) -> Result<Option<Or
     Ok(Some(found))
 }
 
+/// The order called `id` with its items, held against other writers until the unit of work ends. (Setting a row
+/// to itself is the lock that both engines know; the row that comes back is the newest.)
+pub async fn find_and_lock(tx: &mut Tx, id: &OrderId) -> Result<Option<Order>, DbError> {
+    let sql = format!("UPDATE orders SET version = version WHERE id = $1 RETURNING {COLUMNS}");
+    let Some(mut found) = tx.fetch_optional(&sql, params![id], order).await? else {
+        return Ok(None);
+    };
+    found.items = Some(items_of(tx, id).await?);
+    Ok(Some(found))
+}
+
+/// Writes what a `PATCH` can change; the caller holds the order by [`find_and_lock`].
+pub async fn save_change(tx: &mut Tx, order: &Order) -> Result<(), DbError> {
+    let sql = "UPDATE orders SET email = $2, shipping_address = $3, billing_address = $4, country = $5, note = $6,
+        external_id = $7, tags = $8, metadata = $9, updated_at = $10, version = $11 WHERE id = $1";
+    tx.execute(
+        sql,
+        params![
+            order.id,
+            order.email,
+            order.shipping_address.as_ref().map(to_json),
+            order.billing_address.as_ref().map(to_json),
+            order.country,
+            order.note,
+            order.external_id,
+            to_json(&order.tags),
+            order.metadata.to_json(),
+            order.updated_at,
+            order.version
+        ],
+    )
+    .await
+    .map(drop)
+}
+
 /// Writes what a move of status changes; the order was taken before.
 pub async fn save_move(tx: &mut Tx, order: &Order) -> Result<(), DbError> {
     let sql =
@@ -327,13 +362,19 @@ pub async fn expired(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<Vec<Orde
 }
 
 /// `base` and the conditions that the query asks for.
-fn filtered<'a>(base: &str, query: &'a ListOrders) -> Select<'a> {
+fn filtered<'a>(base: &str, list: &'a ListOrders) -> Select<'a> {
     let mut select = Select::new(base);
+    let query = &list.orders;
+    let of_one_buyer = list.user_id.is_some() || query.email.is_some();
     let time = |at: Option<Timestamp>| at.map(|at| Param::Int(at.micros()));
     let text = |text: &'a Option<String>| text.as_deref().map(Param::Text);
     select
         .and_some(
-            "status = {}",
+            if of_one_buyer {
+                "status || '' = {}"
+            } else {
+                "status = {}"
+            },
             query.status.map(|status| Param::Text(status.as_str())),
         )
         .and_some(
@@ -350,20 +391,23 @@ fn filtered<'a>(base: &str, query: &'a ListOrders) -> Select<'a> {
         )
         .and_some(
             "user_id = {}",
-            query.user_id.as_ref().map(|id| Param::Text(id.as_str())),
+            list.user_id.as_ref().map(|id| Param::Text(id.as_str())),
         )
-        .and_some("email = {}", text(&query.email))
+        .and_some(
+            "email IS NOT NULL AND lower(email) = lower({})",
+            text(&query.email),
+        )
         .and_some("number = {}", text(&query.number))
         .and_some("external_id = {}", text(&query.external_id))
         .and_some(
             "id IN (SELECT order_id FROM order_items WHERE sku = {})",
             text(&query.sku),
         )
-        .and_some("placed_at >= {}", time(query.placed_after))
+        .and_some("placed_at > {}", time(query.placed_after))
         .and_some("placed_at < {}", time(query.placed_before))
-        .and_some("created_at >= {}", time(query.created_after))
+        .and_some("created_at > {}", time(query.created_after))
         .and_some("created_at < {}", time(query.created_before))
-        .and_some("updated_at >= {}", time(query.updated_after))
+        .and_some("updated_at > {}", time(query.updated_after))
         .and_some("total >= {}", query.min_total.map(Param::Int));
     let ids: Vec<Param<'_>> = query
         .ids
@@ -376,10 +420,19 @@ fn filtered<'a>(base: &str, query: &'a ListOrders) -> Select<'a> {
 }
 
 /// The statement of a list page.
-pub fn list_statement<'a>(query: &'a ListOrders, page: &'a Page) -> Select<'a> {
-    let mut select = filtered(&format!("SELECT {COLUMNS} FROM orders WHERE TRUE"), query);
-    let sort = query.sort.unwrap_or_default();
-    let (column, sign, order) = (sort.column(), sort.comparison(), sort.direction());
+///
+/// The orders of one buyer are few: they are found by the buyer's index and then sorted. The sign before the
+/// column keeps the planner from walking all orders in the order of the sort instead, as the empty text behind
+/// `status` keeps it from walking all orders of that status.
+pub fn list_statement<'a>(list: &'a ListOrders, page: &'a Page) -> Select<'a> {
+    let mut select = filtered(&format!("SELECT {COLUMNS} FROM orders WHERE TRUE"), list);
+    let sort = list.orders.sort.unwrap_or_default();
+    let of_one_buyer = list.user_id.is_some() || list.orders.email.is_some();
+    let column = match sort.column() {
+        column if of_one_buyer && column != "created_at" => format!("+{column}"),
+        column => column.to_owned(),
+    };
+    let (sign, order) = (sort.comparison(), sort.direction());
     if let Some((at, id)) = page.after_time_and_id() {
         select.push("AND").bind(
             &format!("({column}, id) {sign} ({{}}, {{}})"),
@@ -398,7 +451,7 @@ pub fn list_statement<'a>(query: &'a ListOrders, page: &'a Page) -> Select<'a> {
 /// A page of orders, with their items when asked for.
 pub async fn list(tx: &mut Tx, query: &ListOrders, page: &Page) -> Result<Vec<Order>, DbError> {
     let mut orders = list_statement(query, page).fetch_all(tx, order).await?;
-    if query.expands_items() && !orders.is_empty() {
+    if query.orders.expands_items() && !orders.is_empty() {
         let ids: Vec<OrderId> = orders.iter().map(|order| order.id.clone()).collect();
         let ids: Vec<Param<'_>> = ids.iter().map(|id| Param::Text(id.as_str())).collect();
         let sql = format!(

@@ -28,6 +28,7 @@ pub struct Price {
 
 /// The answer of [`resolve`]: what one unit costs, and what it is compared with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ResolvedPrice")]
 pub struct Resolved {
     /// Price of one unit in minor units.
     pub amount: i64,

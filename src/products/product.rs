@@ -267,6 +267,25 @@ pub struct PriceRow {
     pub ends_at: Option<Timestamp>,
 }
 
+/// What became of a price row that an order used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceState {
+    /// It is one of the variant's prices still.
+    Current,
+    /// It was replaced or removed since.
+    Retired,
+    /// Nothing is known of it any more.
+    Unknown,
+}
+
+/// A price row, and whether it is one of its variant's still.
+#[derive(Clone, Debug)]
+pub struct KnownPrice {
+    pub state: PriceState,
+    pub row: PriceRow,
+}
+
 impl From<Price> for PriceRow {
     fn from(price: Price) -> PriceRow {
         PriceRow {

@@ -126,6 +126,15 @@ mod tests {
     }
 
     #[test]
+    fn zones_need_no_files_of_the_system() {
+        let bundled = jiff::tz::TimeZoneDatabase::bundled();
+        let zone = bundled.get("Europe/London").unwrap();
+        let days = (date(2011, 3, 27), date(2011, 3, 28));
+        let spring = Periods::new(&zone, days, Interval::Day).unwrap();
+        assert_eq!(hours(&spring), [23]);
+    }
+
+    #[test]
     fn months_are_cut_at_both_ends() {
         let days = (date(2010, 12, 15), date(2011, 2, 2));
         let months = Periods::new(&TimeZone::UTC, days, Interval::Month).unwrap();

@@ -358,6 +358,7 @@ pub struct RunResult {
 
 /// A run of a report, as it is shown.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ReportRun")]
 pub struct Run {
     pub id: RunId,
     #[serde(rename = "type")]
@@ -502,7 +503,7 @@ mod tests {
             [
                 "#/timezone unknown_timezone",
                 "#/currency not_applicable",
-                "#/parameters invalid_value"
+                "#/parameters/start unknown_field"
             ]
         );
         let body = json!({ "type": "sales_by_period", "currency": "XYZ", "parameters": { "start": "2011-02-30", "interval": "week" } });

@@ -3,7 +3,7 @@
 use super::user::{NewUser, User, UserPatch};
 use super::{UserId, UserItem, UserStatus, store};
 use crate::app::App;
-use crate::error::{DUPLICATE, Result, USER_ANONYMIZED, duplicate, not_found};
+use crate::error::{DUPLICATE, Result, USER_ANONYMIZED, not_found};
 use crate::oauth::{Caller, Scope};
 use crate::orders::person::Spending;
 use crate::orders::{Order, person};
@@ -12,7 +12,8 @@ use axum::http::StatusCode;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::http::{
-    Command, MergePatch, Once, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes,
+    Command, MergePatch, NoFields, Once, Operation, Page, PageQuery, Path, Problem, Query, Reply,
+    codes,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,11 +82,20 @@ pub struct UserExport {
     pub orders: Vec<Order>,
 }
 
-/// A request that needs no body.
+/// What is forgotten with a user.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline, extend("x-optional-body" = true))]
-pub struct NoFields {}
+#[serde(deny_unknown_fields, default)]
+pub struct Anonymize {
+    /// Also the orders that a guest placed with the user's email. Say `false` when the address was never
+    /// confirmed to be the user's own, or is one that several people share.
+    pub guest_orders: bool,
+}
+
+impl Default for Anonymize {
+    fn default() -> Anonymize {
+        Anonymize { guest_orders: true }
+    }
+}
 
 fn alice() -> Value {
     json!({
@@ -157,16 +167,13 @@ pub async fn create(
     app.write_once(command.once, async move |tx| {
         refuse_taken(tx, &user).await?;
         let added = super::add(tx, std::slice::from_ref(&user), &caller.client_id, now).await;
-        added.map_err(|error| taken_meanwhile(error, &user))?;
+        added.map_err(taken_meanwhile)?;
         let body = UserBody {
             user,
             spending: Spending::default(),
         };
-        Ok(Reply::created(
-            &format!("/v2/users/{}", body.user.id),
-            body.user.version,
-            &body,
-        ))
+        let place = format!("/v2/users/{}", body.user.id);
+        Ok(Reply::created(&place, body.user.version, &body).about(body.user.id.as_str()))
     })
     .await
 }
@@ -231,7 +238,7 @@ pub async fn update(
             refuse_taken(tx, &body.user).await?;
             store::update(tx, &body.user)
                 .await
-                .map_err(|error| taken_meanwhile(error, &body.user))?;
+                .map_err(taken_meanwhile)?;
             super::tell(
                 tx,
                 "user.updated",
@@ -241,7 +248,7 @@ pub async fn update(
             )
             .await?;
         }
-        Ok(Reply::entity(body.user.version, &body))
+        Ok(Reply::entity(body.user.version, &body).about(body.user.id.as_str()))
     })
     .await
 }
@@ -249,7 +256,7 @@ pub async fn update(
 /// What `DELETE /v2/users/{id}` promises.
 pub fn delete_operation() -> Operation {
     Operation::new("deleteUser", "Users", "Deletes a user.")
-        .describe("The person is forgotten as by `anonymize`, and the user is not found any more; username, email and external id are free again. Orders stay, without what says who placed them.")
+        .describe("The person is forgotten as by `anonymize`, guest orders with the same email included, and the user is not found any more; username, email and external id are free again. Orders stay, without what says who placed them.")
         .returns_nothing(204, "The user is gone.")
 }
 
@@ -264,7 +271,7 @@ pub async fn delete(
     let if_match = command.once.if_match();
     app.write_once(command.once, async move |tx| {
         let mut user = lock(tx, &id, if_match).await?;
-        forget(tx, &mut user, &caller, now).await?;
+        forget(tx, &mut user, true, &caller, now).await?;
         store::delete(tx, &user.id, now).await?;
         super::tell(tx, "user.deleted", &user, &caller.client_id, json!({})).await?;
         Ok(Reply::no_content())
@@ -275,8 +282,9 @@ pub async fn delete(
 /// What `POST /v2/users/{id}/anonymize` promises.
 pub fn anonymize_operation() -> Operation {
     Operation::new("anonymizeUser", "Users", "Erases what tells who a user is.")
-        .describe("Username and email are replaced, profile, addresses, consent, external id and metadata emptied, and the email, addresses and notes of the orders removed. The user stays, inactive, and the orders with it. Final; doing it again changes nothing.")
-        .body::<NoFields>()
+        .describe("Username and email are replaced, profile, addresses, consent, external id and metadata emptied, and the email, addresses and notes of the orders removed, also of those that a guest placed with the same email unless `guest_orders` is false: the address is the only thing that ties them to the person, and it is gone afterwards. What was answered about them under an `Idempotency-Key` is erased; the keys stay, and a retry gets 410 `answer_erased` instead of doing it again. The user stays, inactive, and the orders with it: amounts, lines and country, which tax law wants kept, and the `external_id`, `tags` and `metadata` of the orders, which are yours. Final; doing it again changes nothing.")
+        .body::<Anonymize>()
+        .body_example(json!({ "guest_orders": true }))
         .returns::<UserBody>(200, "The user, unrecognisable.")
 }
 
@@ -285,18 +293,19 @@ pub async fn anonymize(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path,
-    command: Command<NoFields>,
+    command: Command<Anonymize>,
 ) -> Result<Reply> {
     let now = app.clock.now();
     let if_match = command.once.if_match();
+    let guest_orders = command.body.guest_orders;
     app.write_once(command.once, async move |tx| {
         let mut user = lock(tx, &id, if_match).await?;
         if user.anonymized_at.is_none() {
-            forget(tx, &mut user, &caller, now).await?;
+            forget(tx, &mut user, guest_orders, &caller, now).await?;
             super::tell(tx, "user.anonymized", &user, &caller.client_id, json!({})).await?;
         }
         let body = with_spending(tx, user).await?;
-        Ok(Reply::entity(body.user.version, &body))
+        Ok(Reply::entity(body.user.version, &body).about(body.user.id.as_str()))
     })
     .await
 }
@@ -352,11 +361,18 @@ async fn with_spending(tx: &mut Tx, user: User) -> Result<UserBody> {
     Ok(UserBody { user, spending })
 }
 
-/// Erases the person from the user and from their orders.
-async fn forget(tx: &mut Tx, user: &mut User, caller: &Caller, now: Timestamp) -> Result<()> {
+/// Erases the person from the user, from their orders and from what was answered about both.
+async fn forget(
+    tx: &mut Tx,
+    user: &mut User,
+    guest_orders: bool,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<()> {
+    let email = guest_orders.then(|| user.email.clone());
     user.anonymize(now);
     store::update(tx, user).await?;
-    Ok(person::forget(tx, &user.id, &caller.client_id, now).await?)
+    Ok(person::forget(tx, &user.id, email.as_deref(), &caller.client_id, now).await?)
 }
 
 /// Refuses values that must be unique and are not, all at once.
@@ -365,7 +381,7 @@ async fn refuse_taken(tx: &mut Tx, user: &User) -> Result<()> {
     let problem = taken
         .into_iter()
         .fold(None, |problem: Option<Problem>, field| {
-            let next = taken_problem(user, field);
+            let next = taken_problem(field);
             Some(match problem {
                 None => next,
                 Some(problem) => problem.at(
@@ -378,17 +394,14 @@ async fn refuse_taken(tx: &mut Tx, user: &User) -> Result<()> {
     problem.map_or(Ok(()), Err)
 }
 
-fn taken_problem(user: &User, field: &'static str) -> Problem {
-    let value = match field {
-        "username" => &user.username,
-        "email" => &user.email,
-        _ => user.external_id.as_deref().unwrap_or_default(),
-    };
-    duplicate(field, value)
+/// 409 `duplicate` without the value: refusals are kept under their keys, and nothing there may name a person.
+fn taken_problem(field: &'static str) -> Problem {
+    let detail = format!("another one has this {field}");
+    Problem::new(&DUPLICATE, detail.clone()).at(&format!("#/{field}"), "duplicate", detail)
 }
 
 /// What a unique index says when another request took the value after [`refuse_taken`] looked.
-fn taken_meanwhile(error: DbError, user: &User) -> Problem {
+fn taken_meanwhile(error: DbError) -> Problem {
     let indexes = [
         ("users_username_folded", "username"),
         ("users_email_folded", "email"),
@@ -398,7 +411,7 @@ fn taken_meanwhile(error: DbError, user: &User) -> Problem {
         .into_iter()
         .find(|(index, _)| error.is_unique(index))
     {
-        Some((_, field)) => taken_problem(user, field),
+        Some((_, field)) => taken_problem(field),
         None => error.into(),
     }
 }

@@ -221,6 +221,20 @@ pub async fn buyer(tx: &mut Tx, id: &UserId) -> Result<Option<(String, bool)>, D
     .await
 }
 
+/// Whether there is a user called `id`, anonymised or not.
+pub async fn exists(tx: &mut Tx, id: &UserId) -> Result<bool, DbError> {
+    let sql = "SELECT id FROM users WHERE id = $1 AND deleted_at IS NULL";
+    let found = tx.fetch_optional(sql, params![id], |_| Ok(())).await?;
+    Ok(found.is_some())
+}
+
+/// Whether there is a user called `id` who was not forgotten.
+pub async fn is_known(tx: &mut Tx, id: &UserId) -> Result<bool, DbError> {
+    let sql = "SELECT id FROM users WHERE id = $1 AND deleted_at IS NULL AND anonymized_at IS NULL";
+    let found = tx.fetch_optional(sql, params![id], |_| Ok(())).await?;
+    Ok(found.is_some())
+}
+
 /// Stores `user` as it is.
 pub async fn insert(tx: &mut Tx, user: &User) -> Result<(), DbError> {
     insert_many(tx, std::slice::from_ref(user)).await

@@ -353,6 +353,31 @@ fn the_document_is_sound() {
     every_reference_leads_somewhere(&document, &document);
 }
 
+/// Client generators make types of these names: two chapters must not share one, and a name that every
+/// chapter could have says nothing.
+#[test]
+fn the_name_of_a_schema_says_which() {
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object();
+    for name in schemas.expect("schemas").keys() {
+        assert!(
+            !name.ends_with(|last: char| last.is_ascii_digit()),
+            "{name}: two types have this name; `#[schemars(rename = …)]` says which"
+        );
+        let vague = [
+            "Status", "State", "Item", "Kind", "Type", "Reason", "Channel",
+        ];
+        assert!(!vague.contains(&name.as_str()), "{name}");
+    }
+    for chapter in ["User", "Product", "Order", "Notification", "Integration"] {
+        let name = format!("{chapter}Status");
+        assert!(
+            document["components"]["schemas"][&name].is_object(),
+            "{name}"
+        );
+    }
+}
+
 fn every_reference_leads_somewhere(document: &Value, value: &Value) {
     match value {
         Value::Object(members) => {

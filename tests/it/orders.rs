@@ -468,3 +468,32 @@ async fn statements_are_counted() {
         listed.statements()
     );
 }
+
+#[tokio::test]
+async fn a_command_without_fields_names_each_field_it_does_not_know() {
+    let app = TestApp::start().await;
+    let shop = app.client(SCOPES).await;
+    for path in [
+        "/v2/orders/ord_1/confirm",
+        "/v2/orders/ord_1/complete",
+        "/v2/users/user_1/anonymize",
+    ] {
+        let reply = shop.post(path, json!({ "notify": true, "a/b": 1 })).await;
+        assert_eq!((reply.status, reply.code().as_str()), (422, "invalid_body"));
+        let mut faults: Vec<String> = reply.json()["errors"]
+            .as_array()
+            .expect("errors")
+            .iter()
+            .map(|error| format!("{} {}", error["pointer"], error["code"]))
+            .collect();
+        faults.sort();
+        assert_eq!(
+            faults,
+            [
+                r##""#/a~1b" "unknown_field""##,
+                r##""#/notify" "unknown_field""##
+            ],
+            "{path}"
+        );
+    }
+}

@@ -102,8 +102,16 @@ async fn filters_sorts_facets_and_marks() {
         ["Blue mug"]
     );
     assert_eq!(found(&shop, "vendor=Bolt").await, ["Red bowl"]);
+    product(
+        &shop,
+        json!({ "title": "Green cup", "price": 100, "external_id": "ERP 7/a" }),
+    )
+    .await;
+    assert_eq!(found(&shop, "external_id=ERP%207/a").await, ["Green cup"]);
+    assert_eq!(found(&shop, "external_id=erp%207/a").await, [""; 0]);
+    assert_eq!(found(&shop, "q=mug&external_id=ERP%207/a").await, [""; 0]);
     assert_eq!(
-        found(&shop, "sort=title&limit=2&offset=1").await,
+        found(&shop, "sort=title&limit=2&offset=2").await,
         ["Red bowl", "Red mug"]
     );
     let reply = shop

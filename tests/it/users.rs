@@ -812,7 +812,8 @@ async fn an_export_holds_all_and_needs_both_scopes() {
 async fn everything_stored(app: &TestApp) -> String {
     let sql = "SELECT username || ' ' || username_folded || email || email_folded || profile || addresses || metadata || COALESCE(external_id, '') FROM users
         UNION ALL SELECT COALESCE(email, '') || COALESCE(shipping_address, '') || COALESCE(billing_address, '') || COALESCE(note, '') FROM orders
-        UNION ALL SELECT data FROM events";
+        UNION ALL SELECT data FROM events
+        UNION ALL SELECT fingerprint || COALESCE(etag, '') || body FROM idempotency_keys";
     let mut tx = app.db.read().await.expect("a reader");
     tx.fetch_all(sql, &[], |row| row.get::<String>(0))
         .await
@@ -891,6 +892,173 @@ async fn a_deleted_user_is_gone_and_its_names_are_free() {
     );
     let free = json!({ "username": "alice", "email": "alice@example.com" });
     assert_eq!(shop.post("/v2/users", free).await.status, 201);
+}
+
+#[tokio::test]
+async fn what_was_answered_is_forgotten_and_still_not_done_twice() {
+    let app = TestApp::start().await;
+    let shop = app
+        .client("users:read users:write orders:read orders:write products:write")
+        .await;
+    let mug = json!({ "title": "Mug", "status": "active", "sku": "MUG", "price": 1250, "currency": "USD" });
+    assert_eq!(shop.post("/v2/products", mug).await.status, 201);
+    let send = async |method: Method, path: &str, key: &str, body: &Value| {
+        let request = shop.request(method, path).header("idempotency-key", key);
+        request.json(body).send().await
+    };
+    let new = json!({ "username": "carla", "email": "carla@example.com" });
+    let user = send(Method::POST, "/v2/users", "create", &new).await.json();
+    let path = format!("/v2/users/{}", user["id"].as_str().unwrap());
+    let profile = json!({ "profile": { "first_name": "Carla" } });
+    assert_eq!(
+        send(Method::PATCH, &path, "patch", &profile).await.status,
+        200
+    );
+    let taken = json!({ "username": "other", "email": "carla@example.com" });
+    assert_eq!(
+        send(Method::POST, "/v2/users", "taken", &taken)
+            .await
+            .status,
+        409
+    );
+    let order = json!({ "user_id": user["id"], "currency": "USD", "note": "for Carla", "items": [{ "sku": "MUG", "quantity": 1 }] });
+    let placed = send(Method::POST, "/v2/orders", "order", &order)
+        .await
+        .json();
+    let confirm = format!("/v2/orders/{}/confirm", placed["id"].as_str().unwrap());
+    assert_eq!(
+        send(Method::POST, &confirm, "confirm", &json!({}))
+            .await
+            .status,
+        200
+    );
+    let stranger = json!({ "username": "dora", "email": "dora@example.com" });
+    let stranger_made = send(Method::POST, "/v2/users", "dora", &stranger).await;
+    assert!(everything_stored(&app).await.contains("carla@example.com"));
+
+    let anonymize = format!("{path}/anonymize");
+    let done = send(Method::POST, &anonymize, "forget", &json!({})).await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    let stored = everything_stored(&app).await;
+    for trace in ["carla", "Carla"] {
+        assert!(!stored.contains(trace), "{trace} in {stored}");
+    }
+    for (method, path, key, body, status) in [
+        (Method::POST, "/v2/users", "create", &new, 201),
+        (Method::PATCH, path.as_str(), "patch", &profile, 200),
+        (Method::POST, "/v2/orders", "order", &order, 201),
+        (Method::POST, confirm.as_str(), "confirm", &json!({}), 200),
+    ] {
+        let again = send(method, path, key, body).await;
+        assert_eq!(fault(&again), (410, "answer_erased".into()), "{key}");
+        assert_eq!(again.json()["original_status"], status, "{key}");
+    }
+    let again = send(Method::POST, "/v2/users", "create", &new).await;
+    assert_eq!(again.json()["location"], json!(path));
+    assert_eq!(
+        shop.get("/v2/users?email=carla@example.com").await.text(),
+        "[]"
+    );
+    assert_eq!(
+        shop.get("/v2/orders").await.json().as_array().map(Vec::len),
+        Some(1)
+    );
+
+    let replay = send(Method::POST, &anonymize, "forget", &json!({})).await;
+    assert_eq!((replay.status, replay.body), (200, done.body));
+    let replay = send(Method::POST, "/v2/users", "dora", &stranger).await;
+    assert_eq!((replay.status, replay.body), (201, stranger_made.body));
+    let replay = send(Method::POST, "/v2/users", "taken", &taken).await;
+    assert_eq!(replay.status, 409, "a refusal names nobody and stays");
+
+    app.clock.advance(Duration::from_secs(25 * 3600));
+    let shop = app.client("users:write").await;
+    let free = shop
+        .request(Method::POST, "/v2/users")
+        .header("idempotency-key", "create");
+    assert_eq!(free.json(&new).send().await.status, 201);
+}
+
+#[tokio::test]
+async fn orders_that_a_guest_placed_with_the_same_email_are_forgotten_unless_told_otherwise() {
+    let app = TestApp::start().await;
+    let shop = app
+        .client("users:read users:write orders:read orders:write products:write")
+        .await;
+    let mug = json!({ "title": "Mug", "status": "active", "sku": "MUG", "price": 1250, "currency": "USD" });
+    assert_eq!(shop.post("/v2/products", mug).await.status, 201);
+    let place = async |email: &str, user_id: Option<&Value>, key: &str| {
+        let mut order = json!({ "email": email, "currency": "USD", "external_id": key, "items": [{ "sku": "MUG", "quantity": 1 }],
+            "shipping_address": { "line1": "1 Main St", "city": "Springfield", "country": "US" } });
+        if let Some(id) = user_id {
+            order["user_id"] = id.clone();
+        }
+        let request = shop
+            .request(Method::POST, "/v2/orders")
+            .header("idempotency-key", key);
+        let reply = request.json(&order).send().await;
+        assert!([201, 410].contains(&reply.status), "{}", reply.text());
+        reply
+    };
+    let mut users = Vec::new();
+    for (name, email) in [
+        ("erin", "erin@example.com"),
+        ("finn", "desk@example.com"),
+        ("gwen", "gwen@example.com"),
+    ] {
+        let user = shop
+            .post("/v2/users", json!({ "username": name, "email": email }))
+            .await
+            .json();
+        users.push(user["id"].clone());
+    }
+    place("Erin@Example.com", None, "guest").await;
+    place("desk@example.com", None, "desk").await;
+    place("gwen@example.com", None, "gwen").await;
+    place("erin@example.com", Some(&users[1]), "of-another").await; // finn has it sent to erin
+    let stays = async |key: &str| {
+        let found = shop
+            .get(&format!("/v2/orders?external_id={key}"))
+            .await
+            .json();
+        assert_eq!(found[0]["country"], "US", "tax law wants the country kept");
+        !found[0]["email"].is_null() && !found[0]["shipping_address"].is_null()
+    };
+    let forget = async |user: &Value, body: Value| {
+        let path = format!("/v2/users/{}/anonymize", user.as_str().unwrap());
+        assert_eq!(shop.post(&path, body).await.status, 200);
+    };
+    forget(&users[0], json!({})).await;
+    assert_eq!(
+        (
+            stays("guest").await,
+            stays("desk").await,
+            stays("of-another").await
+        ),
+        (false, true, true)
+    );
+    assert_eq!(
+        fault(&place("Erin@Example.com", None, "guest").await),
+        (410, "answer_erased".into())
+    );
+    forget(&users[1], json!({ "guest_orders": false })).await;
+    assert_eq!(
+        (stays("desk").await, stays("of-another").await),
+        (true, false)
+    );
+    assert_eq!(
+        place("desk@example.com", None, "desk")
+            .await
+            .header("idempotent-replayed"),
+        "true"
+    );
+    let path = format!("/v2/users/{}", users[2].as_str().unwrap());
+    assert_eq!(shop.delete(&path).await.status, 204);
+    assert!(!stays("gwen").await);
+    let refused = shop
+        .post(&format!("{path}/anonymize"), json!({ "guests": 1 }))
+        .await;
+    assert_eq!(fault(&refused), (422, "invalid_body".into()));
 }
 
 #[tokio::test]

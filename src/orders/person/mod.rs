@@ -9,6 +9,7 @@ use crate::users::UserId;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::events::{self, NewEvent};
+use platform::http::erase_answers;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -34,14 +35,24 @@ pub async fn copy(tx: &mut Tx, user_id: &UserId) -> Result<Vec<Order>, DbError> 
 }
 
 /// Takes the person out of their orders: email, addresses and note. Amounts, lines and the country, which
-/// tax and accounting law want kept, stay.
+/// tax and accounting law want kept, stay. With `guest_email` also out of the orders that a guest placed with
+/// that address, whatever its case. What was answered about these orders is erased too.
 pub async fn forget(
     tx: &mut Tx,
     user_id: &UserId,
+    guest_email: Option<&str>,
     actor: &str,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    let orders = store::erase(tx, user_id, now).await?;
+    let mut orders = store::erase(tx, user_id, now).await?;
+    let mut subjects = vec![user_id.as_str()];
+    let of_guest = match guest_email {
+        Some(email) => store::erase_guest(tx, email, now).await?,
+        None => Vec::new(),
+    };
+    subjects.extend(of_guest.iter().map(|(id, _)| id.as_str()));
+    erase_answers(tx, &subjects).await?;
+    orders.extend(of_guest);
     let events: Vec<NewEvent<'_>> = orders
         .iter()
         .map(|(id, version)| NewEvent {

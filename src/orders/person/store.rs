@@ -1,4 +1,4 @@
-//! SQL over the orders of one person, all by the index `orders_user`.
+//! SQL over the orders of one person, by the index `orders_user`, a guest's by `orders_email`.
 
 use super::{OrderId, Spending};
 use crate::money::{Currency, Money};
@@ -37,17 +37,38 @@ pub async fn ids(tx: &mut Tx, user_id: &UserId, limit: i64) -> Result<Vec<OrderI
         .await
 }
 
+/// Takes out what says who placed an order.
+const ERASE: &str =
+    "UPDATE orders SET email = NULL, shipping_address = NULL, billing_address = NULL, note = NULL,
+    updated_at = $2, version = version + 1";
+
 /// Removes what says who placed the orders of `user_id`; the ids and new versions of those that it changed.
 pub async fn erase(
     tx: &mut Tx,
     user_id: &UserId,
     now: Timestamp,
 ) -> Result<Vec<(OrderId, i64)>, DbError> {
-    let sql = "UPDATE orders SET email = NULL, shipping_address = NULL, billing_address = NULL, note = NULL,
-            updated_at = $2, version = version + 1
-        WHERE user_id = $1 AND (email IS NOT NULL OR shipping_address IS NOT NULL OR billing_address IS NOT NULL OR note IS NOT NULL)
-        RETURNING id, version";
-    tx.fetch_all(sql, params![user_id, now], |row| {
+    let sql = format!(
+        "{ERASE} WHERE user_id = $1
+            AND (email IS NOT NULL OR shipping_address IS NOT NULL OR billing_address IS NOT NULL OR note IS NOT NULL)
+        RETURNING id, version"
+    );
+    tx.fetch_all(&sql, params![user_id, now], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })
+    .await
+}
+
+/// The same for the orders that belong to no user and were placed with `email`, whatever its case.
+pub async fn erase_guest(
+    tx: &mut Tx,
+    email: &str,
+    now: Timestamp,
+) -> Result<Vec<(OrderId, i64)>, DbError> {
+    let sql = format!(
+        "{ERASE} WHERE email IS NOT NULL AND lower(email) = lower($1) AND user_id IS NULL RETURNING id, version"
+    );
+    tx.fetch_all(&sql, params![email, now], |row| {
         Ok((row.get(0)?, row.get(1)?))
     })
     .await

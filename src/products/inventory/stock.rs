@@ -134,6 +134,7 @@ impl MovementKind {
 
 /// A level as it is shown.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "StockLevel")]
 pub struct Level {
     pub variant_id: VariantId,
     pub product_id: ProductId,

@@ -36,6 +36,9 @@ pub struct SearchQuery {
     pub tag: Option<String>,
     #[schemars(length(min = 1, max = 100))]
     pub sku: Option<String>,
+    /// Only the one with this external id.
+    #[schemars(length(min = 1, max = 255))]
+    pub external_id: Option<String>,
     /// Attribute values: `attributes[color]=red`; several values of one key are separated by commas.
     #[schemars(extend("maxProperties" = 20))]
     pub attributes: Option<BTreeMap<String, String>>,
@@ -306,6 +309,7 @@ fn filters(query: &SearchQuery) -> Result<Filters> {
     Ok(Filters {
         any_of,
         skus: one(&query.sku),
+        external_id: query.external_id.clone(),
         price,
     })
 }

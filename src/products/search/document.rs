@@ -14,7 +14,7 @@ use super::text::{self, chunks};
 
 /// Raised with every change of the schema or of how text becomes words: an index written by
 /// another version is thrown away and rebuilt.
-pub(super) const FORMAT_VERSION: u32 = 1;
+pub(super) const FORMAT_VERSION: u32 = 2;
 
 /// Between the parts of a term of several; cut out of all but the last.
 pub(super) const SEPARATOR: char = '\u{1f}';
@@ -50,6 +50,7 @@ pub struct ProductDoc {
     pub skus: Vec<String>,
     /// Of all variants.
     pub barcodes: Vec<String>,
+    pub external_id: Option<String>,
     pub attributes: BTreeMap<String, AttributeValue>,
     /// Per currency the lowest price of its variants in minor units, as resolved when indexed.
     pub prices_minor: BTreeMap<String, i64>,
@@ -140,6 +141,8 @@ pub(super) enum Exact<'a> {
     Id(&'a str),
     /// A SKU, case and all.
     Sku(&'a str),
+    /// The caller's own key, case and all.
+    ExternalId(&'a str),
     /// A SKU, barcode, slug or id in lower case: a query that is one of them wins.
     Code(&'a str),
     Facet(&'a Facet, &'a str),
@@ -260,6 +263,8 @@ impl Fields {
     fn add_exact(&self, doc: &mut TantivyDocument, product: &ProductDoc) {
         let mut exact = vec![Exact::Id(&product.product_id).text()];
         exact.extend(product.skus.iter().map(|sku| Exact::Sku(sku).text()));
+        let external_id = product.external_id.iter();
+        exact.extend(external_id.map(|id| Exact::ExternalId(id).text()));
         let codes = product.skus.iter().chain(&product.barcodes);
         let codes = codes.chain([&product.slug, &product.product_id]);
         exact.extend(codes.map(|code| Exact::Code(&code.to_lowercase()).text()));
@@ -282,6 +287,7 @@ impl Exact<'_> {
         let kind = match self {
             Exact::Id(_) => "id",
             Exact::Sku(_) => "sku",
+            Exact::ExternalId(_) => "external_id",
             Exact::Code(_) => "code",
             Exact::Facet(facet, _) => match facet {
                 Facet::Status => "status",
@@ -297,7 +303,11 @@ impl Exact<'_> {
             Exact::Facet(Facet::Attribute(key), value) => {
                 format!("{kind}{SEPARATOR}{}", attribute_text(key, value))
             }
-            Exact::Id(value) | Exact::Sku(value) | Exact::Code(value) | Exact::Facet(_, value) => {
+            Exact::Id(value)
+            | Exact::Sku(value)
+            | Exact::ExternalId(value)
+            | Exact::Code(value)
+            | Exact::Facet(_, value) => {
                 format!("{kind}{SEPARATOR}{value}")
             }
         }

@@ -227,6 +227,7 @@ fn document(product: Product, units: i64, now: Timestamp) -> Result<ProductDoc, 
             .iter()
             .filter_map(|variant| variant.barcode.clone())
             .collect(),
+        external_id: product.external_id,
         attributes: attributes
             .into_iter()
             .filter_map(|(key, value)| Some((key, attribute(&value)?)))

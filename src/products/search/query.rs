@@ -109,6 +109,7 @@ pub struct Filters {
     pub any_of: Vec<(Facet, Vec<String>)>,
     /// One of its variants has one of these SKUs exactly; empty means no condition.
     pub skus: Vec<String>,
+    pub external_id: Option<String>,
     pub price: Option<PriceFilter>,
 }
 
@@ -135,7 +136,10 @@ impl Filters {
         });
         let skus = self.skus.iter();
         let skus = skus.map(|sku| fields.exact(Exact::Sku(sku))).collect();
-        facets.chain([skus]).filter_map(one_of).collect()
+        let external_id = self.external_id.iter();
+        let external_id = external_id.map(|id| fields.exact(Exact::ExternalId(id)));
+        let codes = [skus, external_id.collect()];
+        facets.chain(codes).filter_map(one_of).collect()
     }
 }
 

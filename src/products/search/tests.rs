@@ -743,12 +743,9 @@ fn a_damaged_index_begins_anew() {
         |dir| fs::remove_file(dir.join("meta.json")).unwrap(),
         |dir| {
             let meta = fs::read_to_string(dir.join("meta.json")).unwrap();
-            assert!(meta.contains("\"1 0 5\""));
-            fs::write(
-                dir.join("meta.json"),
-                meta.replace("\"1 0 5\"", "\"0 0 5\""),
-            )
-            .unwrap();
+            let present = format!("\"{} 0 5\"", document::FORMAT_VERSION);
+            assert!(meta.contains(&present));
+            fs::write(dir.join("meta.json"), meta.replace(&present, "\"0 0 5\"")).unwrap();
         },
         |dir| {
             for entry in fs::read_dir(dir).unwrap() {

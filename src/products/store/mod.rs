@@ -9,9 +9,12 @@ pub use read::{count, find, list, list_select};
 pub use write::{NewRow, UpdateError, delete, find_duplicate, find_version, insert_many, update};
 
 use super::pricing::Price;
-use super::product::{ProductStatus, Sellable, VariantRef};
+use super::product::{
+    KnownPrice, PriceRow, PriceState, ProductStatus, Sellable, VariantId, VariantRef,
+};
 use crate::money::Currency;
 use platform::db::{DbError, Param, Row, Tx, placeholders};
+use std::collections::HashMap;
 
 /// The variants that `refs` name, each once, in no particular order: one statement for each kind of
 /// reference that occurs. What does not exist or was deleted is missing from the answer; a product
@@ -118,4 +121,43 @@ fn currency(row: &Row<'_>, index: usize) -> Result<Currency, DbError> {
         index,
         reason: format!("{code}: {error}"),
     })
+}
+
+/// The price rows that `used` names by variant and id, in force still or retired, by their ids. What is known
+/// of neither is missing.
+pub async fn known_prices(
+    tx: &mut Tx,
+    used: &[(&VariantId, &str)],
+) -> Result<HashMap<String, KnownPrice>, DbError> {
+    let mut known = HashMap::with_capacity(used.len());
+    for part in used.chunks(500) {
+        let pairs: Vec<String> = (0..part.len())
+            .map(|n| format!("(${}, ${})", 2 * n + 1, 2 * n + 2))
+            .collect();
+        let pairs = pairs.join(", ");
+        let params: Vec<Param<'_>> = part
+            .iter()
+            .flat_map(|(variant, id)| [Param::Text(variant.as_str()), Param::Text(id)])
+            .collect();
+        // A retired row keeps what lists need of it, which is not its struck price.
+        let sql = format!(
+            "SELECT CAST(1 AS BIGINT), id, currency, amount, compare_at_amount, min_quantity, price_group, starts_at, ends_at
+             FROM prices WHERE (variant_id, id) IN (VALUES {pairs})
+             UNION ALL
+             SELECT CAST(0 AS BIGINT), price_id, currency, amount, NULL, min_quantity, price_group, starts_at, ends_at
+             FROM price_history WHERE (variant_id, price_id) IN (VALUES {pairs})"
+        );
+        tx.for_each(&sql, &params, |row| {
+            let price = price(row, [1, 2, 3, 4, 5, 6, 7, 8])?;
+            let state = match row.get::<i64>(0)? {
+                1 => PriceState::Current,
+                _ => PriceState::Retired,
+            };
+            let row = PriceRow::from(price);
+            known.insert(row.id.clone(), KnownPrice { state, row });
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(known)
 }

@@ -190,14 +190,36 @@ pub async fn of_object(
     limit: i64,
     offset: i64,
 ) -> Result<Vec<Event>, DbError> {
+    of_object_after(tx, (object_type, object_id), 0, limit, offset).await
+}
+
+/// The events of one object (its type and id) behind the sequence number `seq`, oldest first.
+pub async fn of_object_after(
+    tx: &mut Tx,
+    (object_type, object_id): (&str, &str),
+    seq: i64,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<Event>, DbError> {
     let sql = "SELECT CAST(0 AS BIGINT), seq, id, kind, object_type, object_id, object_version, actor, data, occurred_at
-        FROM events WHERE object_type = $1 AND object_id = $2 ORDER BY seq LIMIT $3 OFFSET $4";
+        FROM events WHERE object_type = $1 AND object_id = $2 AND seq > $3 ORDER BY seq LIMIT $4 OFFSET $5";
     tx.fetch_all(
         sql,
-        params![object_type, object_id, limit, offset],
+        params![object_type, object_id, seq, limit, offset],
         read_event,
     )
     .await
+}
+
+/// How many events one object has.
+pub async fn count_of_object(
+    tx: &mut Tx,
+    object_type: &str,
+    object_id: &str,
+) -> Result<i64, DbError> {
+    let sql = "SELECT COUNT(*) FROM events WHERE object_type = $1 AND object_id = $2";
+    tx.fetch_one(sql, params![object_type, object_id], |row| row.get(0))
+        .await
 }
 
 fn read_event(row: &Row<'_>) -> Result<Event, DbError> {

@@ -10,7 +10,7 @@ use super::reply::Reply;
 use super::schema::decode;
 use super::strict::parse_strict;
 use crate::clock::Timestamp;
-use crate::db::{Db, DbError, Tx};
+use crate::db::{Db, DbError, Param, Row, Tx, placeholders};
 use crate::params;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -18,6 +18,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use schemars::JsonSchema;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -26,6 +27,8 @@ use std::time::Duration;
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_WAIT: Duration = Duration::from_secs(30);
+/// Subjects that one statement erases.
+const SUBJECTS_AT_A_TIME: usize = 500;
 /// How long a key is remembered.
 const KEY_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -37,6 +40,12 @@ pub struct Command<T> {
     /// What makes it happen once.
     pub once: Once,
 }
+
+/// The body of a request that needs nothing but its path; it may be left away.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub struct NoFields {}
 
 /// A change of an existing object (RFC 7396): the fields that were sent, not yet checked, because
 /// read-only fields may be sent back unchanged and only the present object can tell.
@@ -383,6 +392,7 @@ impl Once {
                         HeaderValue::from_static("application/problem+json"),
                     )],
                     body: problem.body(&request_id),
+                    subject: None,
                 };
                 db.write(async move |tx| match stored.find(tx, now).await? {
                     Some(_) => Ok(()),
@@ -415,6 +425,21 @@ pub async fn forget_expired_keys(db: &Db, now: Timestamp, limit: i64) -> Result<
     .await
 }
 
+/// Erases what was answered about `subjects` ([`Reply::about`]): the bodies, and the fingerprints, which are made
+/// of the requests' bodies. The keys stay until their time is over, so that nothing is done a second time.
+pub async fn erase_answers(tx: &mut Tx, subjects: &[&str]) -> Result<(), DbError> {
+    for part in subjects.chunks(SUBJECTS_AT_A_TIME) {
+        let params: Vec<Param<'_>> = part.iter().map(|subject| Param::Text(subject)).collect();
+        let sql = format!(
+            "UPDATE idempotency_keys SET fingerprint = '', body = '', etag = NULL, content_type = NULL, subject = NULL
+            WHERE subject IN ({})",
+            placeholders(1, part.len())
+        );
+        tx.execute(&sql, &params).await?;
+    }
+    Ok(())
+}
+
 /// Refusals that a retry would meet again; the key's own refusals are not stored under it.
 fn is_final(problem: &Problem) -> bool {
     let own = [
@@ -436,42 +461,73 @@ struct StoredKey {
     expires_at: Timestamp,
 }
 
+/// What is stored under a key.
+struct Stored {
+    /// Empty once the answer was erased.
+    fingerprint: String,
+    expires_at: Timestamp,
+    reply: Reply,
+}
+
+impl Stored {
+    fn read(row: &Row<'_>) -> Result<Stored, DbError> {
+        let mut reply = Reply {
+            status: u16::try_from(row.get::<i64>(2)?)
+                .ok()
+                .and_then(|s| StatusCode::from_u16(s).ok())
+                .unwrap_or_default(),
+            headers: Vec::new(),
+            body: row.get(6)?,
+            subject: None,
+        };
+        let names = [header::LOCATION, header::ETAG, header::CONTENT_TYPE];
+        for (index, name) in names.into_iter().enumerate() {
+            if let Some(value) = row.get::<Option<&str>>(3 + index)? {
+                reply = reply.with(name, value);
+            }
+        }
+        Ok(Stored {
+            fingerprint: row.get(0)?,
+            expires_at: row.get(1)?,
+            reply,
+        })
+    }
+
+    /// The work was done and stays done; only what was said of it is gone.
+    fn erased(&self) -> Problem {
+        let detail = "the first request with this key was carried out; its answer was erased with the person that it told of";
+        let problem = Problem::new(&codes::ANSWER_ERASED, detail)
+            .with("original_status", self.reply.status.as_u16());
+        match self.reply.header(&header::LOCATION) {
+            Some(location) => problem.with("location", location),
+            None => problem,
+        }
+    }
+}
+
 impl StoredKey {
     async fn find(&self, tx: &mut Tx, now: Timestamp) -> Result<Option<Reply>, Problem> {
         let sql = "SELECT fingerprint, expires_at, status, location, etag, content_type, body
             FROM idempotency_keys WHERE client_id = $1 AND key = $2";
-        let row = tx
-            .fetch_optional(sql, params![self.client, self.key], |row| {
-                let mut reply = Reply {
-                    status: u16::try_from(row.get::<i64>(2)?)
-                        .ok()
-                        .and_then(|s| StatusCode::from_u16(s).ok())
-                        .unwrap_or_default(),
-                    headers: Vec::new(),
-                    body: row.get(6)?,
-                };
-                let names = [header::LOCATION, header::ETAG, header::CONTENT_TYPE];
-                for (index, name) in names.into_iter().enumerate() {
-                    if let Some(value) = row.get::<Option<&str>>(3 + index)? {
-                        reply = reply.with(name, value);
-                    }
-                }
-                Ok((row.get::<String>(0)?, row.get::<Timestamp>(1)?, reply))
-            })
-            .await?;
-        let Some((fingerprint, expires_at, reply)) = row else {
+        let Some(stored) = tx
+            .fetch_optional(sql, params![self.client, self.key], Stored::read)
+            .await?
+        else {
             return Ok(None);
         };
-        if expires_at <= now {
+        if stored.expires_at <= now {
             let sql = "DELETE FROM idempotency_keys WHERE client_id = $1 AND key = $2";
             tx.execute(sql, params![self.client, self.key]).await?;
             return Ok(None);
         }
-        if fingerprint != self.fingerprint {
+        if stored.fingerprint.is_empty() {
+            return Err(stored.erased());
+        }
+        if stored.fingerprint != self.fingerprint {
             let detail = "the key belongs to a request with another method, path, query or body";
             return Err(Problem::new(&codes::IDEMPOTENCY_KEY_REUSED, detail));
         }
-        Ok(Some(reply.with(
+        Ok(Some(stored.reply.with(
             HeaderName::from_static("idempotent-replayed"),
             "true",
         )))
@@ -479,8 +535,8 @@ impl StoredKey {
 
     async fn insert(&self, tx: &mut Tx, reply: &Reply) -> Result<(), Problem> {
         let sql = "INSERT INTO idempotency_keys
-            (client_id, key, fingerprint, expires_at, status, location, etag, content_type, body)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+            (client_id, key, fingerprint, expires_at, status, location, etag, content_type, body, subject)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         let inserted = tx
             .execute(
                 sql,
@@ -493,7 +549,8 @@ impl StoredKey {
                     reply.header(&header::LOCATION),
                     reply.header(&header::ETAG),
                     reply.header(&header::CONTENT_TYPE),
-                    reply.body
+                    reply.body,
+                    reply.subject
                 ],
             )
             .await;

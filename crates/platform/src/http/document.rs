@@ -92,7 +92,8 @@ impl Document {
         if writes {
             parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
         }
-        if writes && *method != Method::POST {
+        // A POST to a collection makes something new; one below an object changes that object.
+        if writes && (*method != Method::POST || path.contains('{')) {
             parameters.push(json!({ "$ref": "#/components/parameters/IfMatch" }));
         }
         let mut operation = json!({
@@ -446,6 +447,16 @@ mod tests {
         let document = document();
         let link = &document["paths"]["/notes"]["post"]["responses"]["201"]["links"]["getNote"];
         assert_eq!(link["parameters"], json!({ "id": "$response.body#/id" }));
+    }
+
+    #[test]
+    fn whatever_changes_an_object_takes_its_version() {
+        let document = document();
+        let takes = |path: &str| {
+            let parameters = &document["paths"][path]["post"]["parameters"];
+            parameters.to_string().contains("IfMatch")
+        };
+        assert!(takes("/notes/{id}/wipe") && !takes("/notes"));
     }
 
     #[test]

@@ -16,8 +16,8 @@ mod server;
 mod strict;
 
 pub use command::{
-    BODY_BYTES_MAX, Command, IDEMPOTENCY_KEY_PATTERN, IF_MATCH_PATTERN, MergePatch, Once,
-    forget_expired_keys, read_body,
+    BODY_BYTES_MAX, Command, IDEMPOTENCY_KEY_PATTERN, IF_MATCH_PATTERN, MergePatch, NoFields, Once,
+    erase_answers, forget_expired_keys, read_body,
 };
 pub use cursor::CursorKey;
 pub use document::Document;

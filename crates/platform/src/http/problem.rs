@@ -229,6 +229,7 @@ pub mod codes {
         REQUEST_TIMEOUT = "request_timeout" 408 "The request body did not arrive in time." "Send the body without pauses. Nothing was changed.";
         CONFLICT = "conflict" 409 "The request contradicts the present state." "Read the object again and decide anew.";
         IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress" 409 "A request with this Idempotency-Key is still running." "Wait as long as `Retry-After` says and send it again.";
+        ANSWER_ERASED = "answer_erased" 410 "This was done, and what was answered has been erased." "The request with this Idempotency-Key was carried out once and is not carried out again. Its answer told of a person who has been forgotten since. `original_status` is what it was answered with, `location` where the object is, if it is there still.";
         PRECONDITION_FAILED = "precondition_failed" 412 "The object has changed since you read it." "`ETag` carries the present version. Read the object again and repeat the change on it.";
         PAYLOAD_TOO_LARGE = "payload_too_large" 413 "The body is larger than this server takes." "The limit is 1 MiB after decompression.";
         URI_TOO_LONG = "uri_too_long" 414 "The path and query are longer than this server takes." "The limit is 8 KiB.";

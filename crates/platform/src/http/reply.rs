@@ -12,6 +12,8 @@ pub struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) body: String,
+    /// Whom it tells of.
+    pub(super) subject: Option<String>,
 }
 
 impl Reply {
@@ -32,6 +34,7 @@ impl Reply {
             status,
             headers: vec![content_type],
             body,
+            subject: None,
         }
     }
 
@@ -58,12 +61,20 @@ impl Reply {
             status: StatusCode::NO_CONTENT,
             headers: Vec::new(),
             body: String::new(),
+            subject: None,
         }
     }
 
     /// The same answer with another status.
     pub fn with_status(mut self, status: StatusCode) -> Reply {
         self.status = status;
+        self
+    }
+
+    /// The same answer, told to be about a person: where it is stored under an idempotency key, it is erased
+    /// with that person by [`erase_answers`](super::erase_answers). `subject` is the id of whatever is forgotten.
+    pub fn about(mut self, subject: &str) -> Reply {
+        self.subject = Some(subject.to_owned());
         self
     }
 

@@ -57,7 +57,7 @@ impl Schema {
         }
         let mut errors = Vec::new();
         for error in self.validator.iter_errors(value) {
-            self.explain(&error, &mut errors);
+            self.explain(&error, value, &mut errors);
             if errors.len() >= ERRORS_MAX {
                 break;
             }
@@ -65,7 +65,12 @@ impl Schema {
         errors
     }
 
-    fn explain(&self, error: &jsonschema::ValidationError<'_>, errors: &mut Vec<FieldError>) {
+    fn explain(
+        &self,
+        error: &jsonschema::ValidationError<'_>,
+        root: &Value,
+        errors: &mut Vec<FieldError>,
+    ) {
         let base = format!("#{}", error.instance_path());
         let mut push = |pointer: String, code: &'static str, detail: String| {
             errors.push(FieldError {
@@ -74,10 +79,10 @@ impl Schema {
                 detail,
             });
         };
-        if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() {
-            for name in unexpected {
+        if let Some(unknown) = unknown_fields(error, root) {
+            for name in unknown {
                 push(
-                    format!("{base}/{}", escape(name)),
+                    format!("{base}/{}", escape(&name)),
                     "unknown_field",
                     format!("`{name}` is not a known field"),
                 );
@@ -89,7 +94,7 @@ impl Schema {
             let mut forms = context.iter().filter(|errors| !is_null_expected(errors));
             if let (Some(form), None) = (forms.next(), forms.next()) {
                 for error in form {
-                    self.explain(error, errors);
+                    self.explain(error, root, errors);
                 }
                 return;
             }
@@ -110,6 +115,24 @@ impl Schema {
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
         let code = self.json.pointer(parent)?.get("x-code")?.as_str()?;
         (code == "money_must_be_integer").then_some("money_must_be_integer")
+    }
+}
+
+/// The fields that the schema does not know, if that is what `error` says. Of a type without any field the
+/// validator says only that nothing is accepted: then each member of the object is one.
+fn unknown_fields(error: &jsonschema::ValidationError<'_>, root: &Value) -> Option<Vec<String>> {
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => Some(unexpected.clone()),
+        ValidationErrorKind::FalseSchema => {
+            let keyword = error.schema_path().to_string();
+            let object = root
+                .pointer(&error.instance_path().to_string())?
+                .as_object()?;
+            keyword
+                .ends_with("/additionalProperties")
+                .then(|| object.keys().cloned().collect())
+        }
+        _ => None,
     }
 }
 
@@ -233,5 +256,56 @@ impl<T: JsonSchema> JsonSchema for Patch<T> {
     }
     fn json_schema(generator: &mut SchemaGenerator) -> schemars::Schema {
         <Option<T>>::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[derive(serde::Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Empty {}
+
+    #[derive(serde::Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Outer {
+        name: Option<String>,
+        inner: Option<Empty>,
+    }
+
+    fn faults<T: JsonSchema + 'static>(value: &Value) -> Vec<(String, &'static str)> {
+        let mut faults: Vec<(String, &'static str)> = Schema::of::<T>()
+            .violations(value)
+            .into_iter()
+            .map(|error| match error.place {
+                Place::Pointer(pointer) => (pointer, error.code),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        faults.sort();
+        faults
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_even_where_no_field_is_known() {
+        let unknown = |pointers: &[&str]| -> Vec<(String, &'static str)> {
+            pointers
+                .iter()
+                .map(|pointer| ((*pointer).to_owned(), "unknown_field"))
+                .collect()
+        };
+        assert_eq!(faults::<Empty>(&json!({})), []);
+        assert_eq!(
+            faults::<Empty>(&json!({ "a": 1, "b/c": null })),
+            unknown(&["#/a", "#/b~1c"])
+        );
+        assert_eq!(
+            faults::<Outer>(&json!({ "nmae": "x", "inner": { "a": 1 } })),
+            unknown(&["#/inner/a", "#/nmae"])
+        );
+        assert_eq!(faults::<Empty>(&json!([]))[0].1, "invalid_type");
     }
 }

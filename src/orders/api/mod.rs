@@ -1,44 +1,56 @@
-//! Handlers of `/v2/orders`.
+//! Handlers of `/v2/orders`: lists, the single order and placing here, what changes one in `change`, what one
+//! tells of itself in `history`.
 
-use super::body::{CancelOrder, Nothing, Order, OrderId};
-use super::moves::{self, Mover};
-use super::new_order::NewOrder;
-use super::order::{FulfillmentStatus, OrderStatus, PaymentStatus};
-use super::placing::{Buyer, PlaceError, place};
-use super::store;
+mod change;
+mod history;
+
+pub use change::*;
+pub use history::*;
+
 use crate::app::App;
 use crate::error::{self, Result, duplicate, not_found};
 use crate::oauth::{Caller, Scope};
+use crate::orders::body::{Order, OrderId};
+use crate::orders::new_order::NewOrder;
+use crate::orders::order::{FulfillmentStatus, OrderStatus, PaymentStatus};
+use crate::orders::placing::{Buyer, PlaceError, place};
+use crate::orders::store;
 use crate::products::{self, VariantRef, inventory};
 use crate::users::{self, UserId};
 use axum::extract::{OriginalUri, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::events::{self, NewEvent};
-use platform::http::{
-    Command, Once, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes,
-};
+use platform::http::{Command, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Orders on a page with `expand=items`: an order may have 2,000 of them.
 const EXPANDED_MAX: i64 = 50;
 
-/// The parameters of the list.
+/// The parameters of the list of all orders.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ListOrders {
+    #[serde(flatten)]
+    pub orders: OrderFilters,
+    /// Orders of this user.
+    pub user_id: Option<UserId>,
+}
+
+/// The parameters of every list of orders.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct OrderFilters {
     #[serde(flatten)]
     pub page: PageQuery,
     pub status: Option<OrderStatus>,
     pub payment_status: Option<PaymentStatus>,
     pub fulfillment_status: Option<FulfillmentStatus>,
-    /// Orders of this user.
-    pub user_id: Option<UserId>,
-    /// Orders of this email address, as it was given.
+    /// Orders of this email address, whatever the case.
     #[schemars(length(min = 1, max = 254))]
     pub email: Option<String>,
     #[schemars(length(min = 1, max = 64))]
@@ -51,10 +63,15 @@ pub struct ListOrders {
     /// At most 100 ids, separated by commas.
     #[schemars(length(max = 100))]
     pub ids: Option<Vec<OrderId>>,
+    /// Orders placed after this instant.
     pub placed_after: Option<Timestamp>,
+    /// Orders placed before this instant.
     pub placed_before: Option<Timestamp>,
+    /// Orders created after this instant; imported ones were created when they were placed.
     pub created_after: Option<Timestamp>,
+    /// Orders created before this instant.
     pub created_before: Option<Timestamp>,
+    /// Orders changed after this instant; on long lists together with `sort=updated_at`.
     pub updated_after: Option<Timestamp>,
     /// Minor units, whatever the currency.
     #[schemars(range(min = -9_007_199_254_740_991_i64, max = 9_007_199_254_740_991_i64))]
@@ -81,7 +98,7 @@ pub enum OrderSort {
 }
 
 impl OrderSort {
-    pub(super) fn column(self) -> &'static str {
+    pub(in crate::orders) fn column(self) -> &'static str {
         match self {
             OrderSort::CreatedAt | OrderSort::CreatedAtDescending => "created_at",
             OrderSort::PlacedAt | OrderSort::PlacedAtDescending => "placed_at",
@@ -94,10 +111,10 @@ impl OrderSort {
             OrderSort::CreatedAtDescending | OrderSort::PlacedAtDescending
         )
     }
-    pub(super) fn direction(self) -> &'static str {
+    pub(in crate::orders) fn direction(self) -> &'static str {
         if self.is_descending() { "DESC" } else { "ASC" }
     }
-    pub(super) fn comparison(self) -> &'static str {
+    pub(in crate::orders) fn comparison(self) -> &'static str {
         if self.is_descending() { "<" } else { ">" }
     }
 }
@@ -109,8 +126,8 @@ pub enum OrderExpansion {
     Items,
 }
 
-impl ListOrders {
-    pub(super) fn expands_items(&self) -> bool {
+impl OrderFilters {
+    pub(in crate::orders) fn expands_items(&self) -> bool {
         self.expand
             .as_ref()
             .is_some_and(|expand| expand.contains(&OrderExpansion::Items))
@@ -123,6 +140,7 @@ pub fn list_operation() -> Operation {
         .describe("Orders without their lines, oldest first; `expand=items` adds the lines.")
         .query::<ListOrders>()
         .returns::<Vec<Order>>(200, "The orders.")
+        .example(json!([in_a_list(example())]))
 }
 
 /// `GET /v2/orders`.
@@ -131,7 +149,41 @@ pub async fn list(
     OriginalUri(uri): OriginalUri,
     Query(query): Query<ListOrders>,
 ) -> Result<Reply> {
-    let page = Page::new(&query.page, &uri, &app.cursors)?;
+    let page = page(&app, &uri, &query.orders)?;
+    listed(&app, &mut app.db.read().await?, &query, &page).await
+}
+
+/// What `GET /v2/users/{id}/orders` promises.
+pub fn list_of_user_operation() -> Operation {
+    Operation::new("listUserOrders", "Users", "Retrieves the orders of a user.")
+        .describe("The same rows, filters and pages as `GET /v2/orders`. An anonymized user's orders stay; a deleted user's are in the list of all orders.")
+        .query::<OrderFilters>()
+        .returns::<Vec<Order>>(200, "The orders, oldest first unless `sort` says otherwise.")
+        .example(json!([in_a_list(example())]))
+}
+
+/// `GET /v2/users/{id}/orders`.
+pub async fn list_of_user(
+    State(app): State<App>,
+    OriginalUri(uri): OriginalUri,
+    Path(id): Path,
+    Query(orders): Query<OrderFilters>,
+) -> Result<Reply> {
+    let page = page(&app, &uri, &orders)?;
+    let user_id = UserId::parse(&id).ok_or_else(|| not_found("user", &id))?;
+    let mut tx = app.db.read().await?;
+    if !users::store::exists(&mut tx, &user_id).await? {
+        return Err(not_found("user", &id));
+    }
+    let query = ListOrders {
+        orders,
+        user_id: Some(user_id),
+    };
+    listed(&app, &mut tx, &query, &page).await
+}
+
+fn page(app: &App, uri: &Uri, query: &OrderFilters) -> Result<Page> {
+    let page = Page::new(&query.page, uri, &app.cursors)?;
     if query.expands_items() && page.limit > EXPANDED_MAX && query.page.limit.is_some() {
         return Err(Problem::new(
             &codes::INVALID_PARAMETER,
@@ -143,14 +195,16 @@ pub async fn list(
             "expected at most 50 with expand=items",
         ));
     }
-    let mut tx = app.db.read().await?;
-    let total = if page.include_total {
-        Some(store::count(&mut tx, &query).await?)
-    } else {
-        None
+    Ok(page)
+}
+
+async fn listed(app: &App, tx: &mut Tx, query: &ListOrders, page: &Page) -> Result<Reply> {
+    let total = match page.include_total {
+        true => Some(store::count(tx, query).await?),
+        false => None,
     };
-    let orders = store::list(&mut tx, &query, &page).await?;
-    let sort = query.sort.unwrap_or_default();
+    let orders = store::list(tx, query, page).await?;
+    let sort = query.orders.sort.unwrap_or_default();
     Ok(page.reply(
         orders,
         total,
@@ -160,10 +214,39 @@ pub async fn list(
     ))
 }
 
+/// An order as the document shows it.
+fn example() -> Value {
+    json!({
+        "id": "ord_1001", "number": "1001", "document": "order", "status": "confirmed", "payment_status": "unpaid",
+        "fulfillment_status": "unfulfilled", "user_id": "user_123", "email": "alice@example.com", "currency": "USD",
+        "items": [{
+            "id": "item_1", "variant_id": "var_mug_blue", "product_id": "prod_mug", "sku": "MUG-BLUE", "title": "Blue mug",
+            "quantity": 2, "unit_price": 1500, "list_unit_price": 1999, "discount": 0, "tax": 0, "tax_rate_ppm": 0,
+            "subtotal": 3000, "total": 3000, "allocated": 2, "fulfilled": 0, "returned": 0, "refunded": 0, "metadata": {}
+        }],
+        "totals": { "items": 3000, "discount": 0, "shipping": 499, "tax": 0, "tax_included": false, "total": 3499,
+            "authorized": 0, "captured": 0, "refunded": 0, "due": 3499 },
+        "country": "US",
+        "shipping_address": { "name": "Alice Smith", "line1": "2 High Street", "city": "Springfield", "country": "US" },
+        "billing_address": null, "shipping_method": "post", "note": "Leave it with the neighbour.", "external_id": null,
+        "channel": "web", "cancel_reason": null, "tags": ["gift"], "metadata": { "wrapped_by": "Kim" },
+        "placed_at": "2023-10-27T10:10:00Z", "confirmed_at": "2023-10-27T10:11:00Z", "completed_at": null, "cancelled_at": null,
+        "expires_at": null, "created_at": "2023-10-27T10:10:00Z", "updated_at": "2023-10-27T10:12:00Z", "version": 3
+    })
+}
+
+fn in_a_list(mut order: Value) -> Value {
+    if let Some(members) = order.as_object_mut() {
+        members.shift_remove("items");
+    }
+    order
+}
+
 /// What `GET /v2/orders/{id}` promises.
 pub fn get_operation() -> Operation {
     Operation::new("getOrder", "Orders", "Retrieves a specific order by ID.")
         .returns::<Order>(200, "The order.")
+        .example(example())
 }
 
 /// `GET /v2/orders/{id}`.
@@ -172,6 +255,12 @@ pub async fn get(State(app): State<App>, Path(id): Path) -> Result<Reply> {
     let order = store::find(&mut app.db.read().await?, &id).await?;
     let order = order.ok_or_else(|| not_found("order", id.as_str()))?;
     Ok(Reply::entity(order.version, &order))
+}
+
+/// Whom an answer that shows `order` tells of: its user, or the guest whom nothing but the order knows.
+fn subject(order: &Order) -> &str {
+    let user_id = order.user_id.as_ref();
+    user_id.map_or(order.id.as_str(), |id| id.as_str())
 }
 
 fn parse_id(text: &str) -> Result<OrderId> {
@@ -208,11 +297,8 @@ pub async fn create(
     let rehearse = new.dry_run;
     let work = async move |tx: &mut Tx| {
         let order = create_order(tx, new, &caller.client_id, hold, now).await?;
-        Ok(Reply::created(
-            &format!("/v2/orders/{}", order.id),
-            order.version,
-            &order,
-        ))
+        let place = format!("/v2/orders/{}", order.id);
+        Ok(Reply::created(&place, order.version, &order).about(subject(&order)))
     };
     if rehearse {
         return rehearsed(&app, async move |tx| {
@@ -360,7 +446,7 @@ impl From<PlaceError> for Problem {
     fn from(refused: PlaceError) -> Problem {
         let faults = match refused {
             PlaceError::Lines(faults) => faults,
-            PlaceError::AmountOutOfRange => return super::totals::AmountOutOfRange.into(),
+            PlaceError::AmountOutOfRange => return crate::orders::totals::AmountOutOfRange.into(),
         };
         let detail = faults.first().map_or_else(String::new, |fault| {
             format!("line {}: {}", fault.line, fault.detail)
@@ -383,165 +469,11 @@ impl From<PlaceError> for Problem {
     }
 }
 
-impl From<super::totals::AmountOutOfRange> for Problem {
-    fn from(_: super::totals::AmountOutOfRange) -> Problem {
+impl From<crate::orders::totals::AmountOutOfRange> for Problem {
+    fn from(_: crate::orders::totals::AmountOutOfRange) -> Problem {
         Problem::new(
             &error::AMOUNT_OUT_OF_RANGE,
             "a total would be beyond 2^53 - 1 minor units",
         )
     }
-}
-
-fn move_operation(id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(id, "Orders", summary)
-        .returns::<Order>(200, "The order after the move.")
-        .errors(&[&error::INVALID_TRANSITION])
-}
-
-/// Runs one move as one write request.
-async fn moved<F>(app: App, caller: Caller, id: String, once: Once, step: F) -> Result<Reply>
-where
-    F: AsyncFnOnce(&mut Tx, OrderId, Mover) -> Result<Order> + Send + 'static,
-{
-    let id = parse_id(&id)?;
-    let mover = Mover {
-        actor: caller.client_id.to_string(),
-        if_match: once.if_match(),
-        now: app.clock.now(),
-    };
-    app.write_once(once, async move |tx| {
-        let order = step(tx, id, mover).await?;
-        Ok(Reply::entity(order.version, &order))
-    })
-    .await
-}
-
-/// What `POST /v2/orders/{id}/confirm` promises.
-pub fn confirm_operation() -> Operation {
-    move_operation(
-        "confirmOrder",
-        "Confirms a pending order: its stock is kept for it without end.",
-    )
-    .body::<Nothing>()
-}
-
-/// `POST /v2/orders/{id}/confirm`.
-pub async fn confirm(
-    State(app): State<App>,
-    caller: Caller,
-    Path(id): Path,
-    command: Command<Nothing>,
-) -> Result<Reply> {
-    moved(app, caller, id, command.once, async |tx, id, mover| {
-        moves::confirm(tx, &id, &mover).await
-    })
-    .await
-}
-
-/// What `POST /v2/orders/{id}/complete` promises.
-pub fn complete_operation() -> Operation {
-    move_operation("completeOrder", "Completes a confirmed order.").body::<Nothing>()
-}
-
-/// `POST /v2/orders/{id}/complete`.
-pub async fn complete(
-    State(app): State<App>,
-    caller: Caller,
-    Path(id): Path,
-    command: Command<Nothing>,
-) -> Result<Reply> {
-    moved(app, caller, id, command.once, async |tx, id, mover| {
-        moves::complete(tx, &id, &mover).await
-    })
-    .await
-}
-
-/// What `POST /v2/orders/{id}/cancel` promises.
-pub fn cancel_operation() -> Operation {
-    move_operation(
-        "cancelOrder",
-        "Cancels an order of which nothing has shipped, and gives its stock back.",
-    )
-    .body::<CancelOrder>()
-}
-
-/// `POST /v2/orders/{id}/cancel`.
-pub async fn cancel(
-    State(app): State<App>,
-    caller: Caller,
-    Path(id): Path,
-    command: Command<CancelOrder>,
-) -> Result<Reply> {
-    let reason = command
-        .body
-        .reason
-        .unwrap_or_else(|| "requested".to_owned());
-    moved(app, caller, id, command.once, async move |tx, id, mover| {
-        moves::cancel(tx, &id, &reason, &mover).await
-    })
-    .await
-}
-
-/// The parameters of a history.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct HistoryQuery {
-    /// Maximum number of events to return.
-    #[schemars(range(min = 1, max = 250))]
-    pub limit: Option<i64>,
-    /// Number of events to skip.
-    #[schemars(range(min = 0, max = 1_000_000))]
-    pub offset: Option<i64>,
-}
-
-/// Something that happened to an order.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct HistoryEntry {
-    pub id: String,
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The order's version after it.
-    pub version: i64,
-    /// The client that did it, or `system`.
-    pub actor: String,
-    pub data: serde_json::Value,
-    pub occurred_at: Timestamp,
-}
-
-/// What `GET /v2/orders/{id}/history` promises.
-pub fn history_operation() -> Operation {
-    Operation::new(
-        "getOrderHistory",
-        "Orders",
-        "Lists what happened to an order, with who did it, oldest first.",
-    )
-    .query::<HistoryQuery>()
-    .returns::<Vec<HistoryEntry>>(200, "The events.")
-}
-
-/// `GET /v2/orders/{id}/history`.
-pub async fn history(
-    State(app): State<App>,
-    Path(id): Path,
-    Query(query): Query<HistoryQuery>,
-) -> Result<Reply> {
-    let id = parse_id(&id)?;
-    let mut tx = app.db.read().await?;
-    let (limit, offset) = (query.limit.unwrap_or(50), query.offset.unwrap_or(0));
-    let events = events::of_object(&mut tx, "order", id.as_str(), limit, offset).await?;
-    if events.is_empty() && store::find(&mut tx, &id).await?.is_none() {
-        return Err(not_found("order", id.as_str()));
-    }
-    let entries: Vec<HistoryEntry> = events
-        .into_iter()
-        .map(|event| HistoryEntry {
-            id: event.id,
-            kind: event.kind,
-            version: event.object_version,
-            actor: event.actor,
-            data: serde_json::from_str(&event.data).unwrap_or_default(),
-            occurred_at: event.at,
-        })
-        .collect();
-    Ok(Reply::json(StatusCode::OK, &entries))
 }
