@@ -14,6 +14,7 @@ mod cli;
 mod contract;
 mod doctor;
 mod durability;
+mod examples;
 mod hostile;
 mod import;
 mod integrations;
