@@ -222,3 +222,29 @@ fn no_request_meets_a_fault_and_none_that_is_refused_changes_anything() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+/// What the document calls an integer is one: schemathesis found that `2.0` was not.
+#[tokio::test]
+async fn a_whole_number_may_be_written_with_a_point() {
+    let shop = Shop::open().await;
+    let body = r#"{"email":"ada@example.com","currency":"USD","items":[{"sku":"MUG-BLUE","quantity":2.0,"unit_price":1e3}]}"#;
+    let ordered = shop
+        .caller
+        .request(Method::POST, "/v2/orders")
+        .header("content-type", "application/json")
+        .body(body)
+        .send()
+        .await;
+    assert_eq!(ordered.status, 201, "{}", ordered.text());
+    assert_eq!(ordered.json()["totals"]["total"], 2_000);
+    let halves = body.replace("2.0", "2.5");
+    let refused = shop
+        .caller
+        .request(Method::POST, "/v2/orders")
+        .header("content-type", "application/json")
+        .body(halves)
+        .send()
+        .await;
+    assert_eq!((refused.status, refused.code().as_str()), (422, "invalid_body"));
+    assert_eq!(refused.json()["errors"][0]["pointer"], "#/items/0/quantity");
+}
