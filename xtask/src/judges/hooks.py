@@ -68,7 +68,10 @@ def before_call(context, case, kwargs):
     path = case.operation.path
     go_together(path, query)
     if case.meta is not None and case.meta.generation.mode.is_positive:
-        case.body = without_nul(case.body)
+        cleaned = without_nul(case.body)
+        # To set it at all would tell schemathesis that the body is not its own any more.
+        if cleaned != case.body:
+            case.body = cleaned
     if path == "/v2/products/search" and isinstance(case.body, dict):
         fit_the_window(case.body)
 
