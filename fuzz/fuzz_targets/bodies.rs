@@ -67,7 +67,10 @@ fn read<T: DeserializeOwned + JsonSchema + 'static>(body: &[u8]) -> Option<T> {
 
 /// A change, as it meets an object that has some of the fields.
 fn change<T: DeserializeOwned + JsonSchema + 'static>(body: &[u8]) -> Option<T> {
-    let patch = accepted(run(MergePatch::from_request(request(Method::PATCH, body), &())))?;
+    let patch = accepted(run(MergePatch::from_request(
+        request(Method::PATCH, body),
+        &(),
+    )))?;
     let present = json!({ "id": "user_123", "version": 1, "title": "Mug", "username": "alice" });
     accepted(MergePatch::read_against::<T>(&patch.fields, &present))
 }

@@ -20,8 +20,16 @@ use tradepost_fuzz::{NOW, run};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const HEADERS: [&str; 10] = [
-    "idempotency-key", "if-match", "if-none-match", "accept", "accept-encoding", "content-encoding",
-    "content-type", "authorization", "prefer", "range",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "accept",
+    "accept-encoding",
+    "content-encoding",
+    "content-type",
+    "authorization",
+    "prefer",
+    "range",
 ];
 
 struct Program {
@@ -46,8 +54,12 @@ async fn start() -> Program {
     };
     // The clock stands still, so that the token lasts.
     let clock = Clock::manual(NOW);
-    let app = App::start(config, clock.clone()).await.expect("the program starts");
-    tradepost::demo::fill(&app, "http://127.0.0.1:8080").await.expect("sample data");
+    let app = App::start(config, clock.clone())
+        .await
+        .expect("the program starts");
+    tradepost::demo::fill(&app, "http://127.0.0.1:8080")
+        .await
+        .expect("sample data");
     let new = NewClient {
         name: "fuzz".into(),
         scopes: Scopes::all(),
@@ -56,7 +68,10 @@ async fn start() -> Program {
         expires_at: None,
         ip_allow: Vec::new(),
     };
-    let made = app.db.write(async move |tx| create_client(tx, &new, NOW).await).await;
+    let made = app
+        .db
+        .write(async move |tx| create_client(tx, &new, NOW).await)
+        .await;
     let (id, secret) = made.expect("a client");
     let stack = Stack::new(router(app), clock, None);
     let body = json!({ "grant_type": "client_credentials", "client_id": id.as_str(), "client_secret": secret.expose() });
@@ -64,13 +79,25 @@ async fn start() -> Program {
         .header("content-type", "application/json")
         .body(Body::from(body.to_string()))
         .expect("a request");
-    let answer = stack.handle(request, PEER).await.into_body().collect().await.expect("a body");
+    let answer = stack
+        .handle(request, PEER)
+        .await
+        .into_body()
+        .collect()
+        .await
+        .expect("a body");
     let answer: Value = serde_json::from_slice(&answer.to_bytes()).expect("JSON");
-    let bearer = format!("Bearer {}", answer["access_token"].as_str().expect("a token"));
+    let bearer = format!(
+        "Bearer {}",
+        answer["access_token"].as_str().expect("a token")
+    );
     Program {
         stack,
         token: bearer.parse().expect("text"),
-        paths: endpoints().into_iter().map(|one| (one.method, one.path)).collect(),
+        paths: endpoints()
+            .into_iter()
+            .map(|one| (one.method, one.path))
+            .collect(),
         _dir: dir,
     }
 }
@@ -87,13 +114,21 @@ fn request(program: &Program, data: &[u8]) -> Option<Request<Body>> {
     let end = path.find('}').map_or(path.len(), |at| at + 1);
     let id = if start == path.len() { "" } else { id };
     let target = format!("{}{id}{}{behind}", &path[..start], &path[end..]);
-    let mut request = Request::builder().method(method).uri(target).body(Body::empty()).ok()?;
-    request.headers_mut().insert("authorization", program.token.clone());
+    let mut request = Request::builder()
+        .method(method)
+        .uri(target)
+        .body(Body::empty())
+        .ok()?;
+    request
+        .headers_mut()
+        .insert("authorization", program.token.clone());
     for line in lines.take(8) {
         let (name, value) = line.split_first()?;
         let name = HEADERS[usize::from(*name) % HEADERS.len()];
         let value = HeaderValue::from_bytes(value).ok()?;
-        request.headers_mut().append(HeaderName::from_static(name), value);
+        request
+            .headers_mut()
+            .append(HeaderName::from_static(name), value);
     }
     Some(request)
 }
@@ -109,7 +144,11 @@ fuzz_target!(|data: &[u8]| {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a whole body").to_bytes();
         let told = String::from_utf8_lossy(&body);
-        assert!(parts.status.as_u16() < 500, "{method} {target}: {} {told}", parts.status);
+        assert!(
+            parts.status.as_u16() < 500,
+            "{method} {target}: {} {told}",
+            parts.status
+        );
         // Compressed, it cannot be read here.
         if parts.status.is_client_error() && !parts.headers.contains_key("content-encoding") {
             let problem: Value = serde_json::from_slice(&body).expect("a refusal is JSON");

@@ -49,7 +49,11 @@ pub struct NewReport {
 }
 
 fn codes_or_null() -> Vec<Option<&'static str>> {
-    Currency::codes().into_iter().map(Some).chain([None]).collect()
+    Currency::codes()
+        .into_iter()
+        .map(Some)
+        .chain([None])
+        .collect()
 }
 
 /// The parameters with nothing left open, as a run shows them.

@@ -29,7 +29,11 @@ fn examples(document: &str) -> Vec<Example> {
         let mut in_command = true;
         for line in block.lines() {
             assert!(!line.starts_with("$ "), "one command in each block: {line}");
-            let into = if in_command { &mut command } else { &mut output };
+            let into = if in_command {
+                &mut command
+            } else {
+                &mut output
+            };
             in_command = in_command && line.ends_with('\\');
             into.push_str(line);
             into.push('\n');
@@ -50,7 +54,8 @@ impl Shell {
         let place = Place::new().await;
         let bin = place.dir().join("bin");
         std::fs::create_dir(&bin).expect("a folder");
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tradepost"), bin.join("tradepost")).expect("a link");
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tradepost"), bin.join("tradepost"))
+            .expect("a link");
         Shell { place, bin }
     }
 
@@ -110,7 +115,10 @@ fn variable(text: &str, before: Option<char>) -> usize {
     }
     // An instant of these years; those of the sample data stay.
     let bytes = text.as_bytes();
-    let instant = bytes.len() >= 20 && bytes[4] == b'-' && bytes[10] == b'T' && bytes[..4].iter().all(u8::is_ascii_digit);
+    let instant = bytes.len() >= 20
+        && bytes[4] == b'-'
+        && bytes[10] == b'T'
+        && bytes[..4].iter().all(u8::is_ascii_digit);
     let sample = text.starts_with("2023-");
     match instant && !sample {
         true => text.find('Z').map_or(0, |at| at + 1),
@@ -126,7 +134,10 @@ fn held_against(command: &str, shown: &str, real: &Output) {
     match shown.trim_end().strip_suffix('…') {
         Some(beginning) => {
             let beginning = masked(beginning);
-            assert!(real.starts_with(&beginning), "{command}\nshown: {beginning}\nreal: {real}");
+            assert!(
+                real.starts_with(&beginning),
+                "{command}\nshown: {beginning}\nreal: {real}"
+            );
         }
         None if shown.is_empty() => {}
         None => assert_eq!(real, masked(shown), "{command}"),
@@ -151,14 +162,21 @@ fn greeting(server: &mut Server) -> (String, Vec<String>) {
 #[tokio::test]
 async fn the_tour_of_the_readme_is_true_line_by_line() {
     let shell = Shell::new().await;
-    std::fs::write(shell.place.dir().join("online-retail.csv.zst"), compressed_extract()).expect("a file");
+    std::fs::write(
+        shell.place.dir().join("online-retail.csv.zst"),
+        compressed_extract(),
+    )
+    .expect("a file");
     let mut server = shell.place.serve(&["--demo", "--log-requests=false"]);
     let url = format!("http://127.0.0.1:{}", server.port);
     let (greeting, lines) = greeting(&mut server);
     let shown = blocks(README)
         .find(|block| block.starts_with("Tradepost 0.1.0 listening"))
         .expect("what is printed");
-    let shown = shown.trim_end().strip_suffix('…').expect("the three lines are left out");
+    let shown = shown
+        .trim_end()
+        .strip_suffix('…')
+        .expect("the three lines are left out");
     let beginning = |text: &str| {
         let text = masked(&text.replace(&url, "http://127.0.0.1:8080"));
         let (first, rest) = text.split_once('\n').expect("lines");
@@ -173,7 +191,11 @@ async fn the_tour_of_the_readme_is_true_line_by_line() {
     assert!(token.starts_with("eyJ"), "{token}");
     let mut server = Some(server);
     let examples = examples(README);
-    assert_eq!(examples.len(), 5, "a new example is tried as it comes; the number is to be seen");
+    assert_eq!(
+        examples.len(),
+        5,
+        "a new example is tried as it comes; the number is to be seen"
+    );
     for Example { command, output } in &examples {
         if command.starts_with("tradepost doctor")
             && let Some(server) = server.take()
@@ -184,18 +206,26 @@ async fn the_tour_of_the_readme_is_true_line_by_line() {
         let real = shell.run(&script, &[("TOKEN", &token)]);
         held_against(command, output, &real);
         if command.contains("Idempotency-Key") {
-            let again = shell.run(&script.replacen("curl -s", "curl -si", 1), &[("TOKEN", &token)]);
+            let again = shell.run(
+                &script.replacen("curl -s", "curl -si", 1),
+                &[("TOKEN", &token)],
+            );
             let again = String::from_utf8_lossy(&again.stdout).into_owned();
             let (head, body) = again.split_once("\r\n\r\n").expect("a head");
             assert_eq!(body, String::from_utf8_lossy(&real.stdout), "byte for byte");
-            assert!(head.to_ascii_lowercase().contains("idempotent-replayed: true"), "{head}");
+            assert!(
+                head.to_ascii_lowercase()
+                    .contains("idempotent-replayed: true"),
+                "{head}"
+            );
         }
     }
 }
 
 /// The extract of the data set that the tests of the import use, as it is published: compressed.
 fn compressed_extract() -> Vec<u8> {
-    let extract = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/online-retail-extract.csv");
+    let extract =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/online-retail-extract.csv");
     let extract = std::fs::read(extract).expect("the extract");
     zstd::encode_all(&extract[..], 3).expect("compressed")
 }
@@ -223,7 +253,10 @@ async fn the_runs_of_the_import_page_end_as_it_says() {
     let real = shell.run(&own, &[("TRADEPOST_ONLINE_RETAIL", &file)]);
     assert!(real.status.success(), "{}", told(&real));
     let proved = |name: &str| {
-        let proof = shell.run(&format!("unset TRADEPOST_DATABASE_URL\ntradepost --data-dir {folder}/{name} doctor"), &[]);
+        let proof = shell.run(
+            &format!("unset TRADEPOST_DATABASE_URL\ntradepost --data-dir {folder}/{name} doctor"),
+            &[],
+        );
         assert!(proof.status.success(), "{}", told(&proof));
         String::from_utf8_lossy(&proof.stdout).into_owned()
     };
@@ -234,20 +267,29 @@ async fn the_runs_of_the_import_page_end_as_it_says() {
 #[tokio::test]
 async fn each_command_that_is_named_exists() {
     let place = Place::new().await;
-    let spans = [README, IMPORT].into_iter().flat_map(|text| text.split('`').skip(1).step_by(2));
+    let spans = [README, IMPORT]
+        .into_iter()
+        .flat_map(|text| text.split('`').skip(1).step_by(2));
     let mut seen = 0;
     for span in spans {
         let Some(arguments) = span.strip_prefix("tradepost ") else {
             continue;
         };
         let words = arguments.split_whitespace();
-        let command = words.take_while(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') && !word.starts_with('-'));
+        let command = words.take_while(|word| {
+            word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') && !word.starts_with('-')
+        });
         let mut command: Vec<&str> = command.collect();
-        let flags = arguments.split_whitespace().filter(|word| word.starts_with("--"));
+        let flags = arguments
+            .split_whitespace()
+            .filter(|word| word.starts_with("--"));
         command.push("--help");
         let help = place.run_well(&command);
         for flag in flags {
-            assert!(help.contains(flag), "`tradepost {arguments}`: there is no {flag}");
+            assert!(
+                help.contains(flag),
+                "`tradepost {arguments}`: there is no {flag}"
+            );
         }
         seen += 1;
     }

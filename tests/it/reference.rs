@@ -62,7 +62,11 @@ impl Reader {
     }
 
     fn end(mut self) {
-        let left: Vec<_> = self.lines.by_ref().filter(|line| is_promise(line)).collect();
+        let left: Vec<_> = self
+            .lines
+            .by_ref()
+            .filter(|line| is_promise(line))
+            .collect();
         assert_eq!(left, Vec::<&str>::new());
     }
 }
@@ -108,7 +112,10 @@ async fn got(shop: &Client, target: &str) -> Value {
 
 fn ids(list: &Value) -> Vec<&str> {
     let items = list.as_array().expect("a bare array");
-    items.iter().map(|item| item["id"].as_str().expect("an id")).collect()
+    items
+        .iter()
+        .map(|item| item["id"].as_str().expect("an id"))
+        .collect()
 }
 
 #[tokio::test]
@@ -128,15 +135,21 @@ async fn each_example_and_parameter_holds_in_the_order_of_the_document() {
 }
 
 async fn authentication(app: &TestApp, reference: &mut Reader) -> Client {
-    reference.says("Our API is RESTful and uses standard HTTP methods such as GET, POST, PUT, DELETE.");
+    reference
+        .says("Our API is RESTful and uses standard HTTP methods such as GET, POST, PUT, DELETE.");
     let anyone = app.anonymous();
     let refused = anyone.get("/v2/users").await;
-    assert_eq!((refused.status, refused.code().as_str()), (401, "unauthorized"));
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (401, "unauthorized")
+    );
 
     reference.says("Request Body");
     let (id, secret) = app.credentials(&Scopes::all().to_string()).await;
     let asked = reference.example();
-    let request = asked.replace("YOUR_CLIENT_ID", &id).replace("YOUR_CLIENT_SECRET", &secret);
+    let request = asked
+        .replace("YOUR_CLIENT_ID", &id)
+        .replace("YOUR_CLIENT_SECRET", &secret);
     let reply = anyone
         .request(Method::POST, "/oauth/token")
         .header("content-type", "application/json")
@@ -149,10 +162,22 @@ async fn authentication(app: &TestApp, reference: &mut Reader) -> Client {
     assert_eq!(reply.status, 200, "{}", reply.text());
     assert_eq!(reply.header("content-type"), "application/json");
     let names = |value: &Value| -> Vec<String> {
-        value.as_object().expect("an object").keys().cloned().collect()
+        value
+            .as_object()
+            .expect("an object")
+            .keys()
+            .cloned()
+            .collect()
     };
-    assert_eq!(names(&documented), ["access_token", "token_type", "expires_in"]);
-    assert_eq!(names(&answered)[..3], names(&documented), "the documented ones first");
+    assert_eq!(
+        names(&documented),
+        ["access_token", "token_type", "expires_in"]
+    );
+    assert_eq!(
+        names(&answered)[..3],
+        names(&documented),
+        "the documented ones first"
+    );
     assert_eq!(names(&answered)[3..], ["scope"]);
     let shown = documented["access_token"].as_str().expect("text");
     let token = answered["access_token"].as_str().expect("text");
@@ -162,7 +187,9 @@ async fn authentication(app: &TestApp, reference: &mut Reader) -> Client {
     assert_eq!(answered["token_type"], documented["token_type"]);
     assert_eq!(answered["expires_in"], documented["expires_in"]);
 
-    reference.says("Authorization header of subsequent requests: Authorization: Bearer YOUR_ACCESS_TOKEN.");
+    reference.says(
+        "Authorization header of subsequent requests: Authorization: Bearer YOUR_ACCESS_TOKEN.",
+    );
     let mut shop = anyone;
     shop.token = Some(token.into());
     got(&shop, "/v2/users").await;
@@ -177,18 +204,34 @@ async fn users(app: &TestApp, shop: &Client, reference: &mut Reader) {
         "| offset | integer | Number of users to skip before starting to collect the result set. | No |",
     );
     assert_eq!(ids(&got(shop, "/v2/users?offset=1").await), ["user_456"]);
-    assert_eq!(ids(&got(shop, "/v2/users?limit=1&offset=1").await), ["user_456"]);
-    assert_eq!(ids(&got(shop, "/v2/users?limit=1&offset=2").await), Vec::<&str>::new());
-    reference.says("| status | string | Filter users by status (e.g., 'active', 'inactive'). | No |");
-    assert_eq!(ids(&got(shop, "/v2/users?status=active").await), ["user_123", "user_456"]);
-    assert_eq!(ids(&got(shop, "/v2/users?status=inactive").await), Vec::<&str>::new());
+    assert_eq!(
+        ids(&got(shop, "/v2/users?limit=1&offset=1").await),
+        ["user_456"]
+    );
+    assert_eq!(
+        ids(&got(shop, "/v2/users?limit=1&offset=2").await),
+        Vec::<&str>::new()
+    );
+    reference
+        .says("| status | string | Filter users by status (e.g., 'active', 'inactive'). | No |");
+    assert_eq!(
+        ids(&got(shop, "/v2/users?status=active").await),
+        ["user_123", "user_456"]
+    );
+    assert_eq!(
+        ids(&got(shop, "/v2/users?status=inactive").await),
+        Vec::<&str>::new()
+    );
     let example = reference.example();
     gives(shop, "/v2/users", &example).await;
 
     reference.says("GET /v2/users/{id}");
     reference.says("| id | string | The unique identifier of the user. | Yes |");
     let missing = shop.get("/v2/users/user_999").await;
-    assert_eq!((missing.status, missing.code().as_str()), (404, "not_found"));
+    assert_eq!(
+        (missing.status, missing.code().as_str()),
+        (404, "not_found")
+    );
     let example = reference.example();
     let documented = example.strip_suffix("}}").expect("a profile at the end");
     let alice = shop.get("/v2/users/user_123").await;
@@ -198,14 +241,29 @@ async fn users(app: &TestApp, shop: &Client, reference: &mut Reader) {
         alice.text()
     );
     let [_, bob] = demo_users();
-    assert_eq!(got(shop, "/v2/users/user_456").await["username"], bob.username);
+    assert_eq!(
+        got(shop, "/v2/users/user_456").await["username"],
+        bob.username
+    );
     let made = shop
-        .post("/v2/users", json!({ "username": "carol", "email": "carol@example.com", "status": "inactive" }))
+        .post(
+            "/v2/users",
+            json!({ "username": "carol", "email": "carol@example.com", "status": "inactive" }),
+        )
         .await;
     assert_eq!(made.status, 201, "{}", made.text());
     let carol = made.json()["id"].as_str().expect("an id").to_owned();
-    assert_eq!(ids(&got(shop, "/v2/users?status=inactive").await), [carol.as_str()]);
-    assert_eq!(got(&app.client("users:read").await, "/v2/users").await.as_array().map(Vec::len), Some(3));
+    assert_eq!(
+        ids(&got(shop, "/v2/users?status=inactive").await),
+        [carol.as_str()]
+    );
+    assert_eq!(
+        got(&app.client("users:read").await, "/v2/users")
+            .await
+            .as_array()
+            .map(Vec::len),
+        Some(3)
+    );
 }
 
 async fn products(shop: &Client, reference: &mut Reader) {
@@ -220,7 +278,13 @@ async fn products(shop: &Client, reference: &mut Reader) {
     let path = made.header("location").to_owned();
     reference.says("GET /v2/products/{id}");
     assert_eq!(shop.get(&path).await.text(), made.text());
-    assert_eq!(path, format!("/v2/products/{}", made.json()["id"].as_str().expect("an id")));
+    assert_eq!(
+        path,
+        format!(
+            "/v2/products/{}",
+            made.json()["id"].as_str().expect("an id")
+        )
+    );
     reference.says("PUT /v2/products/{id}");
     let put = shop.put(&path, json!({ "title": "Folding knife" })).await;
     assert_eq!(put.status, 200, "{}", put.text());
@@ -246,7 +310,10 @@ async fn orders(shop: &Client, reference: &mut Reader) {
     let path = format!("/v2/orders/{}", order["id"].as_str().expect("an id"));
     assert_eq!(placed.header("location"), path);
     assert_eq!(shop.get(&path).await.text(), placed.text());
-    assert_eq!(ids(&got(shop, "/v2/orders").await), [order["id"].as_str().expect("an id")]);
+    assert_eq!(
+        ids(&got(shop, "/v2/orders").await),
+        [order["id"].as_str().expect("an id")]
+    );
 }
 
 async fn notifications(shop: &Client, reference: &mut Reader) {
@@ -276,13 +343,19 @@ async fn reports(shop: &Client, reference: &mut Reader) {
     reference.says("Generate custom reports on sales, user activity, and more.");
     reference.says("GET /v2/reports");
     let types = got(shop, "/v2/reports").await;
-    assert!(ids(&types).iter().any(|id| id.starts_with("sales")), "{types}");
+    assert!(
+        ids(&types).iter().any(|id| id.starts_with("sales")),
+        "{types}"
+    );
     assert!(ids(&types).iter().any(|id| id.contains("user")), "{types}");
     reference.says("POST /v2/reports/generate");
     let body = json!({ "type": "sales_by_period", "parameters": { "start": "2023-10-01", "end": "2023-11-01" } });
     let begun = shop.post("/v2/reports/generate", body).await;
     assert_eq!(begun.status, 202, "{}", begun.text());
-    assert_eq!(got(shop, begun.header("location")).await["status"], "queued");
+    assert_eq!(
+        got(shop, begun.header("location")).await["status"],
+        "queued"
+    );
 }
 
 async fn integrations(shop: &Client, reference: &mut Reader) {
@@ -290,7 +363,10 @@ async fn integrations(shop: &Client, reference: &mut Reader) {
     let listed = got(shop, "/v2/integrations").await;
     assert!(!ids(&listed).is_empty());
     for one in listed.as_array().expect("an array") {
-        assert!(one["name"].is_string() && one["status"].is_string(), "{one}");
+        assert!(
+            one["name"].is_string() && one["status"].is_string(),
+            "{one}"
+        );
     }
 }
 
@@ -303,16 +379,35 @@ async fn changes(shop: &Client, reference: &mut Reader) {
     let found = got(shop, "/v2/products/search?q=mug").await;
     assert_eq!(found[0]["title"], "Stoneware mug");
     let missing = shop.get("/v2/products/searching").await;
-    assert_eq!((missing.status, missing.code().as_str()), (404, "not_found"));
+    assert_eq!(
+        (missing.status, missing.code().as_str()),
+        (404, "not_found")
+    );
     let refused = shop.get("/v2/users?limit=0").await;
     assert_eq!(refused.header("content-type"), "application/problem+json");
-    let page = shop.get(refused.json()["type"].as_str().expect("a page")).await;
-    assert_eq!((refused.code().as_str(), page.status), ("invalid_parameter", 200));
+    let page = shop
+        .get(refused.json()["type"].as_str().expect("a page"))
+        .await;
+    assert_eq!(
+        (refused.code().as_str(), page.status),
+        ("invalid_parameter", 200)
+    );
     reference.says("- Fixed bug in order status updates.");
-    let order = got(shop, "/v2/orders").await[0]["id"].as_str().expect("an order").to_owned();
-    let confirmed = shop.post(&format!("/v2/orders/{order}/confirm"), json!({})).await;
-    assert_eq!((confirmed.status, &confirmed.json()["status"]), (200, &json!("confirmed")));
-    assert_eq!(got(shop, &format!("/v2/orders/{order}")).await["status"], "confirmed");
+    let order = got(shop, "/v2/orders").await[0]["id"]
+        .as_str()
+        .expect("an order")
+        .to_owned();
+    let confirmed = shop
+        .post(&format!("/v2/orders/{order}/confirm"), json!({}))
+        .await;
+    assert_eq!(
+        (confirmed.status, &confirmed.json()["status"]),
+        (200, &json!("confirmed"))
+    );
+    assert_eq!(
+        got(shop, &format!("/v2/orders/{order}")).await["status"],
+        "confirmed"
+    );
     reference.says("v2.0.0 (September 15, 2023)");
     reference.says("- Initial release of API v2.");
     assert_eq!(shop.get("/v2/users").await.header("api-version"), "2.1.0");
@@ -324,13 +419,19 @@ async fn getting_started(app: &TestApp, reference: &mut Reader) {
     reference.says("- Obtain your API credentials (Client ID and Client Secret)");
     let (id, secret) = app.credentials("users:read").await;
     reference.says("- Use the");
-    reference.says("/oauth/tokenendpoint to get an access token. - Make requests to the desired API endpoints");
-    let body = json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret });
+    reference.says(
+        "/oauth/tokenendpoint to get an access token. - Make requests to the desired API endpoints",
+    );
+    let body =
+        json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret });
     let token = app.anonymous().post("/oauth/token", body).await.json();
     let reply = app
         .anonymous()
         .request(Method::GET, "/v2/users/user_123")
-        .header("Authorization", &format!("Bearer {}", token["access_token"].as_str().expect("text")))
+        .header(
+            "Authorization",
+            &format!("Bearer {}", token["access_token"].as_str().expect("text")),
+        )
         .send()
         .await;
     assert_eq!(reply.status, 200);

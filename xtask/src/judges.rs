@@ -67,7 +67,11 @@ fn schemathesis(cluster: Option<&Cluster>, options: &[&str]) -> Result {
     let server = Server::start(&dir, cluster)?;
     let config = dir.join("schemathesis.toml");
     // U+0000 is refused everywhere (PostgreSQL cannot store it), which JSON Schema cannot say of all texts.
-    let settings = format!("{}{SETTINGS}{}", server.login()?, acceptance(&openapi::read()?));
+    let settings = format!(
+        "{}{SETTINGS}{}",
+        server.login()?,
+        acceptance(&openapi::read()?)
+    );
     write_file(&config, &settings)?;
     write_file(&dir.join("tradepost_hooks.py"), HOOKS)?;
     let judged = process::run(
@@ -197,21 +201,30 @@ fn served_url(log: &str) -> Option<String> {
 /// What may be answered to valid data: success, 404 where the path names something, and what the operation
 /// itself lists. `hooks.py` looks closer: with such a status comes a code that the operation lists.
 fn acceptance(document: &Value) -> String {
-    let codes: Vec<&Value> = document["x-error-codes"].as_array().into_iter().flatten().collect();
-    let status_of = |name: &Value| codes.iter().find(|code| code["code"] == *name)?["status"].as_u64();
+    let codes: Vec<&Value> = document["x-error-codes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .collect();
+    let status_of =
+        |name: &Value| codes.iter().find(|code| code["code"] == *name)?["status"].as_u64();
     let paths = document["paths"].as_object().into_iter().flatten();
     let operations = paths.flat_map(|(path, item)| {
         let each = item.as_object().into_iter().flatten();
         each.map(move |(_, operation)| (path, operation))
     });
-    let mut settings = "[checks.positive_data_acceptance]\nexpected-statuses = [\"2xx\"]\n".to_owned();
+    let mut settings =
+        "[checks.positive_data_acceptance]\nexpected-statuses = [\"2xx\"]\n".to_owned();
     for (path, operation) in operations {
         let own = operation["x-error-codes"].as_array().into_iter().flatten();
         let mut statuses: BTreeSet<u64> = own.filter_map(status_of).collect();
         if path.contains('{') {
             statuses.insert(404);
         }
-        let statuses: String = statuses.iter().map(|status| format!(", {status}")).collect();
+        let statuses: String = statuses
+            .iter()
+            .map(|status| format!(", {status}"))
+            .collect();
         settings.push_str(&format!(
             "[[operations]]\ninclude-operation-id = {}\n\
              [operations.checks.positive_data_acceptance]\nexpected-statuses = [\"2xx\"{statuses}]\n",

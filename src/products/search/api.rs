@@ -63,7 +63,8 @@ pub struct SearchQuery {
 
 /// Prices are compared in one currency.
 fn compared_in_a_currency() -> Value {
-    let by_price = json!({ "required": ["sort"], "properties": { "sort": { "enum": ["price", "-price"] } } });
+    let by_price =
+        json!({ "required": ["sort"], "properties": { "sort": { "enum": ["price", "-price"] } } });
     let compared = [given("min_price"), given("max_price"), by_price];
     json!({ "if": { "anyOf": compared }, "then": given("currency") })
 }

@@ -124,7 +124,11 @@ impl Operation<'_> {
             Some("integrations") => "integration_id",
             _ => "none",
         };
-        let known = self.known.get(kind).cloned().unwrap_or_else(|| vec![json!("none_1")]);
+        let known = self
+            .known
+            .get(kind)
+            .cloned()
+            .unwrap_or_else(|| vec![json!("none_1")]);
         let known = select(known).prop_map(|id| id.as_str().expect("text").to_owned());
         let id = prop_oneof![
             6 => known.clone(),
@@ -133,11 +137,15 @@ impl Operation<'_> {
             2 => encoded_text(),
             1 => (1_usize..9_000).prop_map(|length| "a".repeat(length)),
         ];
-        id.prop_map(move |id| format!("{before}{id}{after}")).boxed()
+        id.prop_map(move |id| format!("{before}{id}{after}"))
+            .boxed()
     }
 
     fn query(&self) -> BoxedStrategy<String> {
-        let parameters = self.operation["parameters"].as_array().into_iter().flatten();
+        let parameters = self.operation["parameters"]
+            .as_array()
+            .into_iter()
+            .flatten();
         let queries: Vec<&Value> = parameters.filter(|one| one["in"] == "query").collect();
         let names: Vec<String> = queries
             .iter()
@@ -234,7 +242,9 @@ impl Operation<'_> {
         }
         for choice in ["anyOf", "oneOf", "allOf"] {
             let forms = schema[choice].as_array().into_iter().flatten();
-            let forms: Vec<_> = forms.map(|form| self.value(form, name, depth + 1)).collect();
+            let forms: Vec<_> = forms
+                .map(|form| self.value(form, name, depth + 1))
+                .collect();
             if !forms.is_empty() && schema.get("properties").is_none() {
                 return proptest::strategy::Union::new(forms).boxed();
             }
@@ -320,10 +330,15 @@ fn text(schema: &Value) -> BoxedStrategy<Value> {
     match by_pattern {
         Some(pattern) => pattern.prop_map(Value::from).boxed(),
         None => {
-            let short = proptest::string::string_regex(&format!("\\PC{{{least},{}}}", most.min(least + 30)));
+            let short = proptest::string::string_regex(&format!(
+                "\\PC{{{least},{}}}",
+                most.min(least + 30)
+            ));
             let short = short.expect("a regular expression");
             let full = Just("ä".repeat(most.min(2_000)));
-            prop_oneof![6 => short, 1 => full].prop_map(Value::from).boxed()
+            prop_oneof![6 => short, 1 => full]
+                .prop_map(Value::from)
+                .boxed()
         }
     }
 }
@@ -426,7 +441,9 @@ fn write(value: &Value, at: &mut usize, edits: &BTreeMap<usize, Edit>, out: &mut
             }
             match edit {
                 Some(Edit::Again) => texts.extend(texts.first().cloned()),
-                Some(Edit::Unknown(poison)) => texts.push([b"\"no_such_field\":", &poison[..]].concat()),
+                Some(Edit::Unknown(poison)) => {
+                    texts.push([b"\"no_such_field\":", &poison[..]].concat())
+                }
                 _ => {}
             }
             out.push(b'{');
@@ -454,7 +471,10 @@ fn query_pair(name: &str, value: &Value) -> String {
     let name = percent_encoded(name);
     match value {
         Value::Array(items) => {
-            format!("{name}={}", items.iter().map(plain).collect::<Vec<_>>().join(","))
+            format!(
+                "{name}={}",
+                items.iter().map(plain).collect::<Vec<_>>().join(",")
+            )
         }
         Value::Object(members) => {
             let pairs = members.iter().map(|(key, value)| {
@@ -468,7 +488,9 @@ fn query_pair(name: &str, value: &Value) -> String {
 
 fn percent_encoded(text: &str) -> String {
     let bytes = text.bytes().map(|byte| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+            char::from(byte).to_string()
+        }
         other => format!("%{other:02X}"),
     });
     bytes.collect()
@@ -497,16 +519,80 @@ const TIMES: &[&str] = &[
 ];
 
 const POISON: &[&str] = &[
-    "null", "true", "false", "0", "-0", "-1", "1.5", "1.0", "1E2", "-0.0", "1e-400", "1e308", "1e309", "-1e400",
-    "9007199254740991", "9007199254740992", "9223372036854775807", "-9223372036854775808", "9223372036854775808",
-    "18446744073709551615", "18446744073709551616", "123456789012345678901234567890", "01", "+1", ".5", "0x10",
-    "NaN", "Infinity", "undefined", "'x'", "", "\"", "\"\"", "\" \"", "\"\\u0000\"", "\"a\\u0000b\"", "\"\\ud800\"",
-    "\"\\udc00\\ud800\"", "\"\\ud83d\\ude00\"", "\"\\u202e\\u2066evil\\u2069\"", "\"\u{feff}\"", "\"👩‍👩‍👧‍👦\"", "\"العربية עברית\"",
-    "\"ﷺ\u{301}\u{302}\u{303}\"", "\"' OR 1=1; --\"", "\"'; DROP TABLE users; --\"", "\"$1 %s {} \\\\\"",
-    "\"<script>alert(1)</script>\"", "\"a\\r\\nX-Injected: 1\"", "\"../../etc/passwd\"", "\"=cmd|' /C calc'!A0\"", "[]", "{}",
-    "[[]]", "[null]", "[1,\"a\",{}]", "{\"a\":{\"b\":[1]}}", "{\"\":0}", "{\"__proto__\":1}", "{\"a\":1,\"a\":2}", "[1,]", "{\"a\":1,}",
-    "/**/1", "\"2023-02-30T00:00:00Z\"", "\"2023-10-27T10:00:00\"", "\"+010000-01-01T00:00:00Z\"", "\"-000001-01-01T00:00:00Z\"",
-    "\"user_123\"", "\"user_999\"", "\"MUG-BLUE\"", "\"USD\"", "\"XXX\"", "\"usd\"", "\"JPY\"",
+    "null",
+    "true",
+    "false",
+    "0",
+    "-0",
+    "-1",
+    "1.5",
+    "1.0",
+    "1E2",
+    "-0.0",
+    "1e-400",
+    "1e308",
+    "1e309",
+    "-1e400",
+    "9007199254740991",
+    "9007199254740992",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "18446744073709551615",
+    "18446744073709551616",
+    "123456789012345678901234567890",
+    "01",
+    "+1",
+    ".5",
+    "0x10",
+    "NaN",
+    "Infinity",
+    "undefined",
+    "'x'",
+    "",
+    "\"",
+    "\"\"",
+    "\" \"",
+    "\"\\u0000\"",
+    "\"a\\u0000b\"",
+    "\"\\ud800\"",
+    "\"\\udc00\\ud800\"",
+    "\"\\ud83d\\ude00\"",
+    "\"\\u202e\\u2066evil\\u2069\"",
+    "\"\u{feff}\"",
+    "\"👩‍👩‍👧‍👦\"",
+    "\"العربية עברית\"",
+    "\"ﷺ\u{301}\u{302}\u{303}\"",
+    "\"' OR 1=1; --\"",
+    "\"'; DROP TABLE users; --\"",
+    "\"$1 %s {} \\\\\"",
+    "\"<script>alert(1)</script>\"",
+    "\"a\\r\\nX-Injected: 1\"",
+    "\"../../etc/passwd\"",
+    "\"=cmd|' /C calc'!A0\"",
+    "[]",
+    "{}",
+    "[[]]",
+    "[null]",
+    "[1,\"a\",{}]",
+    "{\"a\":{\"b\":[1]}}",
+    "{\"\":0}",
+    "{\"__proto__\":1}",
+    "{\"a\":1,\"a\":2}",
+    "[1,]",
+    "{\"a\":1,}",
+    "/**/1",
+    "\"2023-02-30T00:00:00Z\"",
+    "\"2023-10-27T10:00:00\"",
+    "\"+010000-01-01T00:00:00Z\"",
+    "\"-000001-01-01T00:00:00Z\"",
+    "\"user_123\"",
+    "\"user_999\"",
+    "\"MUG-BLUE\"",
+    "\"USD\"",
+    "\"XXX\"",
+    "\"usd\"",
+    "\"JPY\"",
 ];
 
 /// Strings that are not UTF-8 or hold a control character as it is.
@@ -514,48 +600,225 @@ const NOT_TEXT: &[&[u8]] = &[b"\"\xff\"", b"\"\xc3\"", b"\"\xed\xa0\x80\"", b"\"
 
 /// What is put before and after a body.
 const AROUND: &[(&str, &str)] = &[
-    ("\u{feff}", ""), ("", "x"), ("", "{}"), ("[", "]"), ("{\"a\":", "}"), ("", "\0"), (" \n\t", " \r\n"), ("//\n", ""),
+    ("\u{feff}", ""),
+    ("", "x"),
+    ("", "{}"),
+    ("[", "]"),
+    ("{\"a\":", "}"),
+    ("", "\0"),
+    (" \n\t", " \r\n"),
+    ("//\n", ""),
 ];
 
 const IDS: &[&str] = &[
-    "none_1", "", "%00", "%ff", "%C3%28", "%", "%2", "%zz", "..", "%2e%2e%2f%2e%2e", "a%2Fb", "user_", "_", "user_%0d%0aX:1",
-    "user_123%20", "user_123/", "user_123;x=1", "%F0%9F%92%A3", "'%20OR%201=1--", "USER_123", "user_123%00", "search", "generate",
-    "-1", "0", "null", "undefined", "{id}", "*", "%E2%80%AE",
+    "none_1",
+    "",
+    "%00",
+    "%ff",
+    "%C3%28",
+    "%",
+    "%2",
+    "%zz",
+    "..",
+    "%2e%2e%2f%2e%2e",
+    "a%2Fb",
+    "user_",
+    "_",
+    "user_%0d%0aX:1",
+    "user_123%20",
+    "user_123/",
+    "user_123;x=1",
+    "%F0%9F%92%A3",
+    "'%20OR%201=1--",
+    "USER_123",
+    "user_123%00",
+    "search",
+    "generate",
+    "-1",
+    "0",
+    "null",
+    "undefined",
+    "{id}",
+    "*",
+    "%E2%80%AE",
 ];
 
 const QUERY_VALUES: &[&str] = &[
-    "", "%00", "a%00b", "%ff", "%C3", "%", "%2", "%zz", "%u0041", "+", "0", "-1", "1.5", "1e3", "+5", "0x10", "250", "251",
-    "9007199254740991", "9007199254740992", "9223372036854775807", "-9223372036854775808", "9223372036854775808",
-    "99999999999999999999", "true", "TRUE", "yes", "null", "[]", "{}", ",", "a,,b", ",a", "a,", "%27%20OR%201%3D1--", "%22", "%5C",
-    "%25", "_", "%0d%0aX-Injected:%201", "%3Cscript%3E", "%F0%9F%92%A9", "%E2%80%AE", "2023-10-27T10:00:00Z", "2023-10-27",
-    "9999-12-31T23:59:59Z", "-9999-01-01T00:00:00Z", "user_123", "*", "a*", "\"a", "(", "AND", "-", "~", "a:b", "USD", "XTS",
+    "",
+    "%00",
+    "a%00b",
+    "%ff",
+    "%C3",
+    "%",
+    "%2",
+    "%zz",
+    "%u0041",
+    "+",
+    "0",
+    "-1",
+    "1.5",
+    "1e3",
+    "+5",
+    "0x10",
+    "250",
+    "251",
+    "9007199254740991",
+    "9007199254740992",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "99999999999999999999",
+    "true",
+    "TRUE",
+    "yes",
+    "null",
+    "[]",
+    "{}",
+    ",",
+    "a,,b",
+    ",a",
+    "a,",
+    "%27%20OR%201%3D1--",
+    "%22",
+    "%5C",
+    "%25",
+    "_",
+    "%0d%0aX-Injected:%201",
+    "%3Cscript%3E",
+    "%F0%9F%92%A9",
+    "%E2%80%AE",
+    "2023-10-27T10:00:00Z",
+    "2023-10-27",
+    "9999-12-31T23:59:59Z",
+    "-9999-01-01T00:00:00Z",
+    "user_123",
+    "*",
+    "a*",
+    "\"a",
+    "(",
+    "AND",
+    "-",
+    "~",
+    "a:b",
+    "USD",
+    "XTS",
 ];
 
 const QUERIES: &[&str] = &[
-    "no_such=1", "&&&", "=", "=x", "limit", "limit=1&limit=2", "limit=5&limit[x]=1", "limit[]=1", "[", "]", "a[b", "a]b=1", "attributes[]=x",
-    "attributes%5B%5D=", "attributes[color]=red&attributes[color]=blue", "attributes[a][b]=1", "attributes=x", "cursor=&offset=0",
-    "cursor=AAAA", "cursor=AAAA&offset=1", "cursor=%00", "cursor=a.b.c", "offset=9007199254740991&limit=250", "%6Cimit=1",
-    "limit=1&%6Cimit=2", "%63ursor=AAAA", "include_total=true&limit=1", "offset=10000&limit=50", "offset=9999&limit=2", "expand=items&limit=51",
-    "min_price=1", "min_price=5&max_price=1&currency=USD", "sort=price", "sort=-price&currency=USD", "limit=1;offset=2", "?limit=1", "limit=1?offset=2",
+    "no_such=1",
+    "&&&",
+    "=",
+    "=x",
+    "limit",
+    "limit=1&limit=2",
+    "limit=5&limit[x]=1",
+    "limit[]=1",
+    "[",
+    "]",
+    "a[b",
+    "a]b=1",
+    "attributes[]=x",
+    "attributes%5B%5D=",
+    "attributes[color]=red&attributes[color]=blue",
+    "attributes[a][b]=1",
+    "attributes=x",
+    "cursor=&offset=0",
+    "cursor=AAAA",
+    "cursor=AAAA&offset=1",
+    "cursor=%00",
+    "cursor=a.b.c",
+    "offset=9007199254740991&limit=250",
+    "%6Cimit=1",
+    "limit=1&%6Cimit=2",
+    "%63ursor=AAAA",
+    "include_total=true&limit=1",
+    "offset=10000&limit=50",
+    "offset=9999&limit=2",
+    "expand=items&limit=51",
+    "min_price=1",
+    "min_price=5&max_price=1&currency=USD",
+    "sort=price",
+    "sort=-price&currency=USD",
+    "limit=1;offset=2",
+    "?limit=1",
+    "limit=1?offset=2",
 ];
 
 const MEDIA_TYPES: &[&str] = &[
-    "", " ", "application/json; charset=utf-8", "application/json;charset=utf-16", "APPLICATION/JSON", "application/json, text/plain",
-    "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/merge-patch+json", "*/*", "json", "é",
+    "",
+    " ",
+    "application/json; charset=utf-8",
+    "application/json;charset=utf-16",
+    "APPLICATION/JSON",
+    "application/json, text/plain",
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "application/merge-patch+json",
+    "*/*",
+    "json",
+    "é",
 ];
 
 const HEADERS: &[(&str, &str)] = &[
-    ("idempotency-key", ""), ("idempotency-key", "\"\""), ("idempotency-key", "a b"), ("idempotency-key", "key-1"), ("idempotency-key", "\"key-2\""),
-    ("idempotency-key", "ключ"), ("idempotency-key", "\"a\"b\""), ("if-match", ""), ("if-match", "*"), ("if-match", "\"1\""), ("if-match", "W/\"1\""),
-    ("if-match", "\"99\""), ("if-match", "999999999999999999"), ("if-match", "9223372036854775808"), ("if-match", "\"1\", \"2\""), ("if-match", "\""),
-    ("if-none-match", "*"), ("if-none-match", "\"1\", W/\"2\""), ("if-none-match", "\""), ("accept", ""), ("accept", "*/*"), ("accept", "text/html"),
-    ("accept", "application/json;q=0"), ("accept", "application/json;q=NaN, */*;q=2"), ("accept", ";;;,,,="), ("accept", "é"),
-    ("accept-encoding", "gzip"), ("accept-encoding", "br;q=1.0, *;q=0"), ("accept-encoding", "zstd, identity;q=0"), ("accept-encoding", "é"),
-    ("content-encoding", "gzip"), ("content-encoding", "br"), ("content-encoding", "zstd"), ("content-encoding", "deflate"),
-    ("content-encoding", "compress"), ("content-encoding", "identity"), ("content-encoding", "gzip, gzip"), ("content-length", "99999999999"),
-    ("content-length", "-1"), ("range", "bytes=0-0"), ("range", "bytes=-"), ("prefer", "return=minimal"),
-    ("prefer", "wait=-1"), ("prefer", "é"), ("x-request-id", "a b"), ("x-request-id", "x"), ("x-request-id", "é"), ("traceparent", "00-zz-1-1"),
-    ("origin", "null"), ("x-forwarded-for", "' OR 1=1"), ("x-forwarded-proto", "gopher"), ("host", ""), ("expect", "100-continue"),
-    ("authorization", "Bearer"), ("authorization", "Bearer a.b.c"), ("authorization", "Basic YTpi"), ("authorization", "Basic %%%"), ("authorization", "é"),
-    ("x-http-method-override", "DELETE"), ("cookie", "a=b"),
+    ("idempotency-key", ""),
+    ("idempotency-key", "\"\""),
+    ("idempotency-key", "a b"),
+    ("idempotency-key", "key-1"),
+    ("idempotency-key", "\"key-2\""),
+    ("idempotency-key", "ключ"),
+    ("idempotency-key", "\"a\"b\""),
+    ("if-match", ""),
+    ("if-match", "*"),
+    ("if-match", "\"1\""),
+    ("if-match", "W/\"1\""),
+    ("if-match", "\"99\""),
+    ("if-match", "999999999999999999"),
+    ("if-match", "9223372036854775808"),
+    ("if-match", "\"1\", \"2\""),
+    ("if-match", "\""),
+    ("if-none-match", "*"),
+    ("if-none-match", "\"1\", W/\"2\""),
+    ("if-none-match", "\""),
+    ("accept", ""),
+    ("accept", "*/*"),
+    ("accept", "text/html"),
+    ("accept", "application/json;q=0"),
+    ("accept", "application/json;q=NaN, */*;q=2"),
+    ("accept", ";;;,,,="),
+    ("accept", "é"),
+    ("accept-encoding", "gzip"),
+    ("accept-encoding", "br;q=1.0, *;q=0"),
+    ("accept-encoding", "zstd, identity;q=0"),
+    ("accept-encoding", "é"),
+    ("content-encoding", "gzip"),
+    ("content-encoding", "br"),
+    ("content-encoding", "zstd"),
+    ("content-encoding", "deflate"),
+    ("content-encoding", "compress"),
+    ("content-encoding", "identity"),
+    ("content-encoding", "gzip, gzip"),
+    ("content-length", "99999999999"),
+    ("content-length", "-1"),
+    ("range", "bytes=0-0"),
+    ("range", "bytes=-"),
+    ("prefer", "return=minimal"),
+    ("prefer", "wait=-1"),
+    ("prefer", "é"),
+    ("x-request-id", "a b"),
+    ("x-request-id", "x"),
+    ("x-request-id", "é"),
+    ("traceparent", "00-zz-1-1"),
+    ("origin", "null"),
+    ("x-forwarded-for", "' OR 1=1"),
+    ("x-forwarded-proto", "gopher"),
+    ("host", ""),
+    ("expect", "100-continue"),
+    ("authorization", "Bearer"),
+    ("authorization", "Bearer a.b.c"),
+    ("authorization", "Basic YTpi"),
+    ("authorization", "Basic %%%"),
+    ("authorization", "é"),
+    ("x-http-method-override", "DELETE"),
+    ("cookie", "a=b"),
 ];

@@ -290,12 +290,8 @@ fn name_coding(headers: &mut HeaderMap) -> Result<(), Problem> {
     };
     let Some(coding) = coding else {
         let detail = "expected one Content-Encoding: gzip, zstd or identity";
-        return Err(
-            Problem::new(&codes::UNSUPPORTED_CONTENT_ENCODING, detail).header(
-                header::ACCEPT_ENCODING,
-                &CODINGS.join(", "),
-            ),
-        );
+        return Err(Problem::new(&codes::UNSUPPORTED_CONTENT_ENCODING, detail)
+            .header(header::ACCEPT_ENCODING, &CODINGS.join(", ")));
     };
     headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
     Ok(())
