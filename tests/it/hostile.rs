@@ -97,7 +97,7 @@ impl Shop {
             ),
             (
                 "currency",
-                vec![json!("USD"), json!("EUR"), json!("JPY"), json!("XXX")],
+                vec![json!("USD"), json!("EUR"), json!("JPY"), json!("ZZZ")],
             ),
             (
                 "timezone",

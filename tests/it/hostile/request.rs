@@ -590,7 +590,7 @@ const POISON: &[&str] = &[
     "\"user_999\"",
     "\"MUG-BLUE\"",
     "\"USD\"",
-    "\"XXX\"",
+    "\"XTS\"",
     "\"usd\"",
     "\"JPY\"",
 ];

@@ -2,6 +2,7 @@
 
 use super::cursor::CursorKey;
 use super::problem::{Problem, codes};
+use super::query::decode;
 use super::reply::Reply;
 use axum::http::{HeaderName, StatusCode, Uri, header};
 use schemars::JsonSchema;
@@ -146,7 +147,9 @@ fn without(uri: &Uri, names: &[&str]) -> String {
         .split('&')
         .filter(|pair| !pair.is_empty())
     {
-        if !names.contains(&pair.split('=').next().unwrap_or_default()) {
+        // `%6Fffset` is `offset` too, and a link with both would be refused.
+        let name = decode(pair.split('=').next().unwrap_or_default());
+        if !name.is_some_and(|name| names.contains(&&*name)) {
             base.push(join);
             base.push_str(pair);
             join = '&';
@@ -160,5 +163,30 @@ impl Page {
     pub fn after_time_and_id(&self) -> Option<(i64, &str)> {
         let parts = self.after.as_ref()?;
         Some((parts.first()?.parse().ok()?, parts.get(1)?.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_replaces_a_parameter_however_its_name_is_written() {
+        let uri: Uri = "/v2/users?%6Fffset=1&status=active&limit=1"
+            .parse()
+            .expect("a URI");
+        let query = PageQuery {
+            limit: Some(1),
+            offset: Some(1),
+            ..PageQuery::default()
+        };
+        let key = CursorKey::new(&[7; 32]);
+        let page = Page::new(&query, &uri, &key).expect("a page");
+        let reply = page.reply(vec!["a", "b"], None, "", &key, |row| {
+            vec![(*row).to_owned()]
+        });
+        let links = reply.header(&header::LINK).expect("links");
+        let next = "</v2/users?status=active&limit=1&offset=2>; rel=\"next\"";
+        assert!(links.starts_with(next), "{links}");
     }
 }
