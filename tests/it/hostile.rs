@@ -159,7 +159,8 @@ impl Shop {
         ])
     }
 
-    /// A number that changes whenever something is stored that a caller or an operator could see.
+    /// A text that changes whenever something is stored that a caller or an operator could see: what is
+    /// changed in place is told by an event.
     async fn stored(&self) -> String {
         let sql = "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM products), (SELECT count(*) FROM variants),
             (SELECT count(*) FROM prices), (SELECT count(*) FROM users), (SELECT count(*) FROM orders),
