@@ -1,10 +1,15 @@
 //! What README.md and docs/IMPORT.md show is what happens: each line for a shell is run, and each answer
 //! that is printed below one is held against the real one.
 
+use crate::app::TestApp;
 use crate::program::{Place, Server, told};
+use axum::http::Method;
+use serde_json::{Value, json};
 use std::io::BufRead;
 use std::path::Path;
 use std::process::{Command, Output};
+use tradepost::oauth::Scopes;
+use tradepost::openapi;
 
 const README: &str = include_str!("../../README.md");
 const IMPORT: &str = include_str!("../../docs/IMPORT.md");
@@ -300,4 +305,62 @@ async fn each_command_that_is_named_exists() {
         let (flag, _) = row.split_once('`').expect("a flag");
         assert!(help.contains(&format!("--{flag} ")), "--{flag}");
     }
+}
+
+/// What `/docs` shows as the body of a request can be sent as it is: it succeeds, or meets what the sample
+/// data already has, with an error that the operation lists.
+#[tokio::test]
+async fn each_body_that_the_reference_shows_can_be_sent() {
+    let app = TestApp::start().await;
+    let told = tradepost::demo::fill(&app, &app.config.public_url).await;
+    told.expect("sample data");
+    let shop = app.client(&Scopes::all().to_string()).await;
+    let (id, secret) = app.credentials("users:read").await;
+    // One with a single variant, as the example of a change has it.
+    let product = shop.get("/v2/products?sku=PEN-FOUNTAIN").await.json()[0]["id"].clone();
+    let order = json!({ "email": "ada@example.com", "currency": "USD", "items": [{ "sku": "MUG-BLUE", "quantity": 1 }] });
+    let order = shop.post("/v2/orders", order).await.json()["id"].clone();
+    let document: Value =
+        serde_json::from_str(&openapi::document(&app.config.public_url)).expect("JSON");
+    let mut sent = 0;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("methods") {
+            let example = operation.pointer("/requestBody/content/application~1json/example");
+            let Some(example) = example else { continue };
+            let named = match path.split('/').nth(2) {
+                Some("products") => &product,
+                Some("orders") => &order,
+                _ => &json!("user_456"),
+            };
+            let target = path.replace("{id}", named.as_str().expect("an id"));
+            let body = example
+                .to_string()
+                .replace("YOUR_CLIENT_ID", &id)
+                .replace("YOUR_CLIENT_SECRET", &secret);
+            let method: Method = method.to_uppercase().parse().expect("a method");
+            let caller = match path.starts_with("/oauth/") {
+                true => &app.anonymous(),
+                false => &shop,
+            };
+            let reply = caller
+                .request(method.clone(), &target)
+                .header("content-type", "application/json")
+                .body(body)
+                .send()
+                .await;
+            let listed = |code: &str| {
+                operation["x-error-codes"]
+                    .as_array()
+                    .is_some_and(|all| all.contains(&json!(code)))
+            };
+            let met = reply.status == 409 && listed(&reply.code());
+            assert!(
+                reply.status < 300 || met,
+                "{method} {path}: {}",
+                reply.text()
+            );
+            sent += 1;
+        }
+    }
+    assert!(sent >= 10, "{sent}");
 }
