@@ -79,6 +79,16 @@ impl Currency {
         str::from_utf8(&self.0).expect("only codes of the table are stored, and they are ASCII")
     }
 
+    /// All codes, in the order of the alphabet.
+    pub fn codes() -> Vec<&'static str> {
+        let tables = CODES_BY_EXPONENT.iter().flat_map(|(_, codes)| *codes);
+        let mut codes: Vec<&str> = tables
+            .map(|code| str::from_utf8(code).expect("the table is ASCII"))
+            .collect();
+        codes.sort_unstable();
+        codes
+    }
+
     /// Decimal digits of the minor unit: JPY 0, USD 2, KWD 3, CLF 4 (the largest).
     pub fn exponent(self) -> u8 {
         exponent_of(self.0).expect("only codes of the table are stored")
@@ -140,7 +150,8 @@ impl JsonSchema for Currency {
             "type": "string",
             "pattern": "^[A-Z]{3}$",
             "description": "An active ISO 4217 currency code that has a minor unit.",
-            "examples": ["USD"]
+            "examples": ["USD"],
+            "x-rules": [{ "enum": Currency::codes() }],
         })
     }
 }

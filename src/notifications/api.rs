@@ -11,7 +11,9 @@ use crate::metadata::Metadata;
 use crate::oauth::Caller;
 use crate::users::UserId;
 use axum::extract::{OriginalUri, State};
-use platform::http::{Command, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes};
+use platform::http::{
+    Command, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes, given,
+};
 use platform::jobs::NewJob;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,6 +22,7 @@ use serde_json::json;
 /// A message to be sent.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-rules" = [{ "not": { "allOf": [given("title"), given("subject")] } }]))]
 pub struct NewNotification {
     /// Who gets it.
     pub user_id: UserId,

@@ -202,6 +202,12 @@ pub static CODES: &[Code] = &[
     },
 ];
 
+/// Those of [`CODES`] that an endpoint answers.
+pub(super) fn codes(names: &[&str]) -> Vec<&'static Code> {
+    let wanted = |code: &&Code| names.contains(&code.code);
+    CODES.iter().filter(wanted).collect()
+}
+
 impl From<ScopeError> for OAuthError {
     fn from(error: ScopeError) -> OAuthError {
         OAuthError::InvalidScope(error)

@@ -5,6 +5,7 @@ use crate::metadata::Metadata;
 use crate::money::Currency;
 use crate::products::{ProductId, VariantId, VariantRef};
 use crate::users::UserId;
+use platform::http::given;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -14,6 +15,7 @@ pub const HOLD_MINUTES_MAX: u32 = 43_200;
 /// The body of `POST /v2/orders`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-rules" = [{ "anyOf": [given("user_id"), given("email")] }]))]
 pub struct NewOrder {
     /// The user who buys; a guest gives `email` instead.
     pub user_id: Option<UserId>,
@@ -29,7 +31,7 @@ pub struct NewOrder {
     pub shipping: Option<Shipping>,
     /// No discount codes can be issued yet, so any code is refused.
     #[serde(default)]
-    #[schemars(length(max = 20), inner(length(min = 1, max = 64)))]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 64)), extend("x-rules" = [{ "maxItems": 0 }]))]
     pub discount_codes: Vec<String>,
     #[schemars(length(max = 2000))]
     pub note: Option<String>,
@@ -54,6 +56,7 @@ pub struct NewOrder {
 /// A line: exactly one of `variant_id`, `product_id` (of a product with one variant) and `sku`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-rules" = [{ "oneOf": [given("variant_id"), given("product_id"), given("sku")] }]))]
 pub struct NewItem {
     pub variant_id: Option<VariantId>,
     pub product_id: Option<ProductId>,

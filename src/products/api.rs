@@ -207,13 +207,15 @@ pub fn create_operation() -> Operation {
         .describe(
             "A product with one variant is written in the short form: `sku`, `price` (an integer with `currency` beside \
              it, or an object) and `inventory_quantity`. Others have `options` and `variants`. Stock is counted for \
-             variants that are given a quantity, unless `track_inventory` says otherwise.",
+             variants that are given a quantity, unless `track_inventory` says otherwise. Names of options, SKUs and \
+             choices differ; each variant chooses one value of every option; two price rows of a variant differ in \
+             their conditions.",
         )
         .body::<NewProduct>()
         .body_example(json!({ "title": "Blue mug", "sku": "MUG-BLUE", "price": 1999, "currency": "USD",
             "inventory_quantity": 12, "categories": ["kitchen"], "attributes": { "color": "blue" } }))
         .returns::<Product>(201, "The new product.")
-        .errors(&[&DUPLICATE])
+        .errors(&[&DUPLICATE, &codes::INVALID_BODY])
 }
 
 /// `POST /v2/products`.
@@ -300,7 +302,7 @@ fn changes(operation: Operation) -> Operation {
         .body::<ProductInput>()
         .body_example(json!({ "title": "Blue mug, large", "price": { "amount": 2499, "currency": "USD" } }))
         .returns::<Product>(200, "The product after the change.")
-        .errors(&[&DUPLICATE, &VARIANT_HAS_STOCK, &INSUFFICIENT_STOCK])
+        .errors(&[&DUPLICATE, &VARIANT_HAS_STOCK, &INSUFFICIENT_STOCK, &codes::INVALID_BODY])
 }
 
 /// `PUT` and `PATCH /v2/products/{id}`.

@@ -8,6 +8,7 @@ use platform::clock::Timestamp;
 use platform::http::Patch;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
+use serde_json::json;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -78,7 +79,19 @@ impl JsonSchema for NewProduct {
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = ProductInput::json_schema(generator);
-        schema.insert("required".into(), serde_json::json!(["title"]));
+        schema.insert("required".into(), json!(["title"]));
+        // A change may send both back as they were read.
+        let short = ["sku", "price", "currency", "inventory_quantity"];
+        let short = short.map(|name| json!({ "required": [name] }));
+        let rules = json!([
+            { "not": { "required": ["variants"], "anyOf": short } },
+            { "dependentRequired": { "currency": ["price"] } },
+            {
+                "if": { "required": ["price"], "properties": { "price": { "type": "integer" } } },
+                "then": { "required": ["currency"] },
+            },
+        ]);
+        schema.insert("x-rules".into(), rules);
         schema.insert("description".into(), "A product to be created.".into());
         schema
     }

@@ -92,7 +92,7 @@ fn example_run() -> Value {
 /// What `POST /v2/reports/generate` promises.
 pub fn generate_operation() -> Operation {
     Operation::new("generateReport", "Reports", "Initiates the generation of a report.")
-        .describe("Answers at once with a run to look at again; with `Prefer: wait=10` it waits up to 10 seconds for the end of the run and then answers 200.")
+        .describe("Answers at once with a run to look at again; with `Prefer: wait=10` it waits up to 10 seconds for the end of the run and then answers 200.\n\n`parameters` are those of the type, with `start` before `end`, from 1970 to 2200 and within its `max_range_days`; `currency` only where there are amounts; `timezone` one that the IANA knows.")
         .body::<NewReport>()
         .body_example(json!({
             "type": "sales_by_period", "parameters": { "start": "2023-09-01", "end": "2023-10-01", "interval": "day" },
@@ -101,6 +101,7 @@ pub fn generate_operation() -> Operation {
         .returns::<Run>(202, "The run, queued; `Location` is where to look again.")
         .example(example_run())
         .returns::<Run>(200, "The run, finished while `Prefer: wait` waited.")
+        .errors(&[&codes::INVALID_BODY])
 }
 
 /// `POST /v2/reports/generate`.

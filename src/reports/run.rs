@@ -32,7 +32,7 @@ const DAY_MAX: Date = date(2200, 1, 1);
 pub struct NewReport {
     /// An `id` of `GET /v2/reports`.
     #[serde(rename = "type")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), extend("x-rules" = [{ "enum": ReportKind::ALL.map(ReportKind::as_str) }]))]
     pub kind: String,
     /// As the type's `parameters` schema says.
     #[serde(default)]
@@ -44,8 +44,16 @@ pub struct NewReport {
     #[schemars(length(min = 1, max = 64))]
     pub timezone: Option<String>,
     /// Only amounts in this currency (ISO 4217); all, each in rows of its own, when left away.
-    #[schemars(regex(pattern = "^[A-Z]{3}$"))]
+    #[schemars(regex(pattern = "^[A-Z]{3}$"), extend("x-rules" = [{ "enum": codes_or_null() }]))]
     pub currency: Option<String>,
+}
+
+fn codes_or_null() -> Vec<Option<&'static str>> {
+    Currency::codes()
+        .into_iter()
+        .map(Some)
+        .chain([None])
+        .collect()
 }
 
 /// The parameters with nothing left open, as a run shows them.

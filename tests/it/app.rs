@@ -185,7 +185,22 @@ impl Call {
         self.body = body.into();
         self
     }
+    /// A header that need not be text.
+    pub fn header_bytes(mut self, name: &str, value: &[u8]) -> Call {
+        self.request = self.request.header(name, value);
+        self
+    }
+    /// The answer, which must not be a 500.
     pub async fn send(self) -> Reply {
+        let reply = self.send_for_any_status().await;
+        assert!(
+            reply.status != StatusCode::INTERNAL_SERVER_ERROR,
+            "500: {}",
+            reply.text()
+        );
+        reply
+    }
+    pub async fn send_for_any_status(self) -> Reply {
         let request = self
             .request
             .body(Body::from(self.body))
@@ -202,11 +217,6 @@ impl Call {
             .expect("a whole body")
             .to_bytes()
             .to_vec();
-        assert!(
-            parts.status != StatusCode::INTERNAL_SERVER_ERROR,
-            "500: {}",
-            String::from_utf8_lossy(&body)
-        );
         Reply {
             status: parts.status.as_u16(),
             headers: parts.headers,
@@ -220,6 +230,9 @@ impl Reply {
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|e| panic!("not JSON ({e}): {}", self.text()))
+    }
+    pub fn json_or_none(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
     }
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()

@@ -7,6 +7,10 @@ use crate::Result;
 use crate::process::{output, root, run as run_command};
 
 const SECONDS_EACH: u64 = 60;
+/// An input of a length that holds every field of a request.
+const LONGEST: &str = "-max_len=8192";
+/// Seconds after which one input has taken too long.
+const SLOWEST: &str = "-timeout=10";
 
 pub fn run(args: &[String]) -> Result {
     let seconds = match args {
@@ -27,8 +31,16 @@ pub fn run(args: &[String]) -> Result {
     }
     for target in targets {
         println!("==> {target}, {seconds} s");
+        // What is found to be interesting is kept in the first folder, which git ignores.
+        let (corpus, seeds) = (
+            format!("fuzz/corpus/{target}"),
+            format!("fuzz/seeds/{target}"),
+        );
+        fs::create_dir_all(root().join(&corpus)).map_err(|e| format!("{corpus}: {e}"))?;
         let time = format!("-max_total_time={seconds}");
-        run_command(&mut nightly(&["run", &target, "--", &time]))?;
+        let limits = [time.as_str(), LONGEST, SLOWEST];
+        let run = ["run", &target, &corpus, &seeds, "--"];
+        run_command(&mut nightly(&[&run[..], &limits].concat()))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Judges written by others: today schemathesis, which reads the served OpenAPI document and then tries
 //! to prove it wrong.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,7 +17,7 @@ use crate::{Result, install, openapi, process};
 
 const SCHEMATHESIS: &str = "4.32.5";
 /// Enough to meet each rule of each operation some times, and to end within minutes.
-const EXAMPLES: u32 = 8;
+const EXAMPLES: u32 = 20;
 const HOOKS: &str = include_str!("judges/hooks.py");
 /// 413, 414 and 431 refuse what is too large before its parts are looked at; schemathesis does not list
 /// them by itself.
@@ -66,7 +67,11 @@ fn schemathesis(cluster: Option<&Cluster>, options: &[&str]) -> Result {
     let server = Server::start(&dir, cluster)?;
     let config = dir.join("schemathesis.toml");
     // U+0000 is refused everywhere (PostgreSQL cannot store it), which JSON Schema cannot say of all texts.
-    let settings = format!("{}{SETTINGS}", server.login()?);
+    let settings = format!(
+        "{}{SETTINGS}{}",
+        server.login()?,
+        acceptance(&openapi::read()?)
+    );
     write_file(&config, &settings)?;
     write_file(&dir.join("tradepost_hooks.py"), HOOKS)?;
     let judged = process::run(
@@ -76,9 +81,6 @@ fn schemathesis(cluster: Option<&Cluster>, options: &[&str]) -> Result {
             .arg("run")
             .arg(format!("{}/openapi.json", server.url))
             .args(["--workers", "1", "--request-timeout", REQUEST_TIMEOUT_S])
-            // Whether a valid request is accepted depends on what there is: an unknown SKU or user, a
-            // currency without a price. The document cannot say so; the tests of each chapter do.
-            .args(["--exclude-checks", "positive_data_acceptance"])
             .env("SCHEMATHESIS_HOOKS", "tradepost_hooks")
             .env("PYTHONPATH", &dir)
             .args(options)
@@ -196,6 +198,42 @@ fn served_url(log: &str) -> Option<String> {
     }
 }
 
+/// What may be answered to valid data: success, 404 where the path names something, and what the operation
+/// itself lists. `hooks.py` looks closer: with such a status comes a code that the operation lists.
+fn acceptance(document: &Value) -> String {
+    let codes: Vec<&Value> = document["x-error-codes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .collect();
+    let status_of =
+        |name: &Value| codes.iter().find(|code| code["code"] == *name)?["status"].as_u64();
+    let paths = document["paths"].as_object().into_iter().flatten();
+    let operations = paths.flat_map(|(path, item)| {
+        let each = item.as_object().into_iter().flatten();
+        each.map(move |(_, operation)| (path, operation))
+    });
+    let mut settings =
+        "[checks.positive_data_acceptance]\nexpected-statuses = [\"2xx\"]\n".to_owned();
+    for (path, operation) in operations {
+        let own = operation["x-error-codes"].as_array().into_iter().flatten();
+        let mut statuses: BTreeSet<u64> = own.filter_map(status_of).collect();
+        if path.contains('{') {
+            statuses.insert(404);
+        }
+        let statuses: String = statuses
+            .iter()
+            .map(|status| format!(", {status}"))
+            .collect();
+        settings.push_str(&format!(
+            "[[operations]]\ninclude-operation-id = {}\n\
+             [operations.checks.positive_data_acceptance]\nexpected-statuses = [\"2xx\"{statuses}]\n",
+            operation["operationId"]
+        ));
+    }
+    settings
+}
+
 /// A JSON string of such text is a TOML string too.
 fn token_config(scheme: &str, client: &Value, scope: &str) -> String {
     let (id, secret, scope) = (&client["client_id"], &client["client_secret"], json!(scope));
@@ -226,6 +264,20 @@ mod tests {
         assert_eq!(served_url(log).as_deref(), Some("http://127.0.0.1:43121"));
         assert_eq!(served_url("listening on http://127.0.0.1:431"), None);
         assert_eq!(served_url("asked for http://127.0.0.1:0\n"), None);
+    }
+
+    #[test]
+    fn valid_data_may_meet_only_what_its_operation_lists() {
+        let document = json!({
+            "x-error-codes": [{ "code": "duplicate", "status": 409 }, { "code": "gone", "status": 410 }],
+            "paths": {
+                "/v2/users": { "post": { "operationId": "createUser", "x-error-codes": ["duplicate"] } },
+                "/v2/users/{id}": { "get": { "operationId": "getUser" } },
+            },
+        });
+        let settings = acceptance(&document);
+        assert!(settings.contains("\"createUser\"\n[operations.checks.positive_data_acceptance]\nexpected-statuses = [\"2xx\", 409]\n"));
+        assert!(settings.contains("\"getUser\"\n[operations.checks.positive_data_acceptance]\nexpected-statuses = [\"2xx\", 404]\n"));
     }
 
     #[test]

@@ -36,9 +36,13 @@ pub struct Security {
 
 /// Reads the security schemes of the built program's document.
 pub fn security() -> Result<Security> {
-    let document: Value = serde_json::from_str(&document()?)
-        .map_err(|e| format!("`tradepost openapi` does not print JSON: {e}"))?;
-    read_security(&document)
+    read_security(&read()?)
+}
+
+/// The document of the built program.
+pub fn read() -> Result<Value> {
+    serde_json::from_str(&document()?)
+        .map_err(|e| format!("`tradepost openapi` does not print JSON: {e}"))
 }
 
 fn read_security(document: &Value) -> Result<Security> {

@@ -10,7 +10,7 @@ use axum::extract::{OriginalUri, State};
 use axum::http::{StatusCode, header};
 use platform::clock::Timestamp;
 use platform::db::Tx;
-use platform::http::{Command, Operation, Page, PageQuery, Problem, Query, Reply, codes};
+use platform::http::{Command, Operation, Page, PageQuery, Problem, Query, Reply, codes, given};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -165,6 +165,10 @@ pub async fn locations(
 /// A correction of one level. Exactly one of `variant_id` and `sku`, exactly one of `delta` and `set_to`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-rules" = [
+    { "oneOf": [given("variant_id"), given("sku")] },
+    { "oneOf": [given("delta"), given("set_to")] },
+]))]
 pub struct NewAdjustment {
     #[serde(default)]
     pub variant_id: Option<VariantId>,
@@ -209,12 +213,13 @@ pub fn adjust_operation() -> Operation {
     Operation::new("adjustInventory", "Inventory", "Corrects a stock level.")
         .describe(
             "Never below 0, nor below what is set aside for orders unless the variant allows backorders. The first \
-             adjustment of a variant whose stock was not counted starts counting it (`track_inventory`).",
+             adjustment of a variant whose stock was not counted starts counting it (`track_inventory`). A `variant_id`, \
+             `sku` or `location_id` that names nothing is an `invalid_body`.",
         )
         .body::<NewAdjustment>()
         .body_example(json!({ "sku": "MUG-BLUE", "delta": 12, "reason": "delivery 4711", "expected_on_hand": 3 }))
         .returns::<Adjustment>(201, "What was done, and the level afterwards.")
-        .errors(&[&INSUFFICIENT_STOCK, &STOCK_CHANGED])
+        .errors(&[&INSUFFICIENT_STOCK, &STOCK_CHANGED, &codes::INVALID_BODY])
 }
 
 /// `POST /v2/inventory/adjustments`.

@@ -9,15 +9,17 @@ use crate::products::product::{Asked, Product, ProductStatus};
 use crate::products::store::search as store;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode};
-use platform::http::{Command, Operation, Problem, Query, Reply, codes};
+use platform::http::{Command, Operation, Problem, Query, Reply, codes, given};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 /// What is searched for; the same as parameters of `GET` and as body of `POST`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("x-rules" = [compared_in_a_currency()]))]
 pub struct SearchQuery {
     /// Words; all must be in the product, the last one may be unfinished. Left away: every product.
     #[schemars(length(min = 1, max = 256))]
@@ -60,6 +62,14 @@ pub struct SearchQuery {
     /// `offset + limit` is at most 10,000.
     #[schemars(range(min = 0, max = 9999))]
     pub offset: Option<i64>,
+}
+
+/// Prices are compared in one currency.
+fn compared_in_a_currency() -> Value {
+    let by_price =
+        json!({ "required": ["sort"], "properties": { "sort": { "enum": ["price", "-price"] } } });
+    let compared = [given("min_price"), given("max_price"), by_price];
+    json!({ "if": { "anyOf": compared }, "then": given("currency") })
 }
 
 /// The order of hits.

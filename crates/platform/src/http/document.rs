@@ -74,6 +74,9 @@ impl Document {
             into.sort_keys();
         }
         rename_requests(&mut rest, &apart);
+        for part in ["paths", "components"] {
+            tell_rules(&mut rest[part]);
+        }
         rest
     }
 
@@ -356,6 +359,29 @@ fn name_of_request(name: &str, apart: &BTreeSet<String>) -> String {
         format!("{name}Input")
     } else {
         name.to_owned()
+    }
+}
+
+/// For `x-rules`: the member `name` is there and not null.
+pub fn given(name: &str) -> Value {
+    json!({ "required": [name], "properties": { name: { "not": { "type": "null" } } } })
+}
+
+/// `x-rules` of a schema are more schemas that must hold: rules that the handler checks itself, because
+/// it can say better what is wrong. The validator does not know the word; the document says it as `allOf`.
+fn tell_rules(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::Array(rules)) = members.remove("x-rules") {
+                match members.get_mut("allOf") {
+                    Some(Value::Array(all)) => all.extend(rules),
+                    _ => drop(members.insert("allOf".into(), Value::Array(rules))),
+                }
+            }
+            members.values_mut().for_each(tell_rules);
+        }
+        Value::Array(items) => items.iter_mut().for_each(tell_rules),
+        _ => {}
     }
 }
 

@@ -147,6 +147,9 @@ impl Stack {
             return Problem::new(&codes::NOT_ACCEPTABLE, "Accept excludes application/json")
                 .into_response();
         }
+        if let Err(problem) = name_coding(request.headers_mut()) {
+            return problem.into_response();
+        }
         let coded = [header::ACCEPT_ENCODING, header::CONTENT_ENCODING]
             .iter()
             .any(|name| request.headers().contains_key(name));
@@ -271,6 +274,27 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
     given
         .filter(valid)
         .map_or_else(|| new_request_id().into(), Arc::from)
+}
+
+/// Leaves one `Content-Encoding` that is undone here, as the layer that does it writes it, or none. The
+/// layer itself refuses without a body (RFC 9110 §12.5.3 wants `Accept-Encoding` in the refusal).
+fn name_coding(headers: &mut HeaderMap) -> Result<(), Problem> {
+    const CODINGS: [&str; 3] = ["gzip", "zstd", "identity"];
+    let sent: Vec<&HeaderValue> = headers.get_all(header::CONTENT_ENCODING).iter().collect();
+    let coding = match sent[..] {
+        [] => return Ok(()),
+        [one] => CODINGS
+            .iter()
+            .find(|coding| one.as_bytes().eq_ignore_ascii_case(coding.as_bytes())),
+        _ => None,
+    };
+    let Some(coding) = coding else {
+        let detail = "expected one Content-Encoding: gzip, zstd or identity";
+        return Err(Problem::new(&codes::UNSUPPORTED_CONTENT_ENCODING, detail)
+            .header(header::ACCEPT_ENCODING, &CODINGS.join(", ")));
+    };
+    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+    Ok(())
 }
 
 fn accepts_json(headers: &HeaderMap) -> bool {

@@ -20,7 +20,7 @@ pub use command::{
     erase_answers, forget_expired_keys, read_body,
 };
 pub use cursor::CursorKey;
-pub use document::Document;
+pub use document::{Document, given};
 pub use endpoint::{Access, Endpoint, Operation, delete, get, patch, post, put};
 pub use layer::{Answered, ClientName, PeerAddress, RequestId, Stack, current_request_id};
 pub use page::{Page, PageQuery};

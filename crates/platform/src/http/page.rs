@@ -2,12 +2,15 @@
 
 use super::cursor::CursorKey;
 use super::problem::{Problem, codes};
+use super::query::decode;
 use super::reply::Reply;
 use axum::http::{HeaderName, StatusCode, Uri, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const LIMIT_DEFAULT: i64 = 50;
+/// 2^53 − 1: what every JSON reader keeps exactly.
+const OFFSET_MAX: i64 = 9_007_199_254_740_991;
 
 /// The parameters that every list takes; flatten it into the list's own query type.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -17,7 +20,7 @@ pub struct PageQuery {
     #[schemars(range(min = 1, max = 250))]
     pub limit: Option<i64>,
     /// Number of rows to skip before starting to collect the result set.
-    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    #[schemars(range(min = 0, max = OFFSET_MAX))]
     pub offset: Option<i64>,
     /// Opaque, from the `Link` header of the page before; not together with `offset`.
     #[schemars(length(min = 1, max = 1024))]
@@ -99,10 +102,10 @@ impl Page {
         let mut links = Vec::with_capacity(3);
         match rows.last() {
             Some(_) if more && self.by_offset => {
-                links.push(link(
-                    format!("offset={}", self.offset.saturating_add(self.limit)),
-                    "next",
-                ));
+                let next = self.offset.saturating_add(self.limit);
+                if next <= OFFSET_MAX {
+                    links.push(link(format!("offset={next}"), "next"));
+                }
             }
             Some(last) if more => {
                 links.push(link(
@@ -146,7 +149,9 @@ fn without(uri: &Uri, names: &[&str]) -> String {
         .split('&')
         .filter(|pair| !pair.is_empty())
     {
-        if !names.contains(&pair.split('=').next().unwrap_or_default()) {
+        // `%6Fffset` is `offset` too, and a link with both would be refused.
+        let name = decode(pair.split('=').next().unwrap_or_default());
+        if !name.is_some_and(|name| names.contains(&&*name)) {
             base.push(join);
             base.push_str(pair);
             join = '&';
@@ -160,5 +165,49 @@ impl Page {
     pub fn after_time_and_id(&self) -> Option<(i64, &str)> {
         let parts = self.after.as_ref()?;
         Some((parts.first()?.parse().ok()?, parts.get(1)?.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_replaces_a_parameter_however_its_name_is_written() {
+        let uri: Uri = "/v2/users?%6Fffset=1&status=active&limit=1"
+            .parse()
+            .expect("a URI");
+        let query = PageQuery {
+            limit: Some(1),
+            offset: Some(1),
+            ..PageQuery::default()
+        };
+        let key = CursorKey::new(&[7; 32]);
+        let page = Page::new(&query, &uri, &key).expect("a page");
+        let reply = page.reply(vec!["a", "b"], None, "", &key, |row| {
+            vec![(*row).to_owned()]
+        });
+        let links = reply.header(&header::LINK).expect("links");
+        let next = "</v2/users?status=active&limit=1&offset=2>; rel=\"next\"";
+        assert!(links.starts_with(next), "{links}");
+    }
+
+    #[test]
+    fn no_link_leads_beyond_what_is_accepted() {
+        let uri: Uri = format!("/v2/users?offset={OFFSET_MAX}&limit=1")
+            .parse()
+            .expect("a URI");
+        let query = PageQuery {
+            limit: Some(1),
+            offset: Some(OFFSET_MAX),
+            ..PageQuery::default()
+        };
+        let key = CursorKey::new(&[7; 32]);
+        let page = Page::new(&query, &uri, &key).expect("a page");
+        let reply = page.reply(vec!["a", "b"], None, "", &key, |row| {
+            vec![(*row).to_owned()]
+        });
+        let links = reply.header(&header::LINK).expect("links");
+        assert!(!links.contains("next"), "{links}");
     }
 }

@@ -4,7 +4,8 @@ use super::problem::{Problem, codes};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-/// The one `{id}` of the path, percent-decoded. What is not UTF-8 names nothing: 404.
+/// The one `{id}` of the path, percent-decoded. What is not UTF-8 or holds U+0000, which PostgreSQL cannot
+/// even compare with, names nothing: 404.
 #[derive(Debug)]
 pub struct Path(pub String);
 
@@ -13,8 +14,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Path {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Path::<String>::from_request_parts(parts, state).await {
-            Ok(axum::extract::Path(id)) => Ok(Path(id)),
-            Err(_) => Err(Problem::new(&codes::NOT_FOUND, "no such path")),
+            Ok(axum::extract::Path(id)) if !id.contains('\0') => Ok(Path(id)),
+            _ => Err(Problem::new(&codes::NOT_FOUND, "no such path")),
         }
     }
 }

@@ -192,7 +192,7 @@ fn at(name: &str, code: &'static str, detail: &str) -> FieldError {
 
 /// Percent-decoding of `application/x-www-form-urlencoded` text; `None` when it is not UTF-8 or holds
 /// U+0000.
-fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {
         return Some(Cow::Borrowed(text));
     }

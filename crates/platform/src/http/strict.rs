@@ -1,10 +1,13 @@
-//! JSON as strict as an API wants it: no repeated keys, no U+0000, at most 64 levels.
+//! JSON as strict as an API wants it: no repeated keys, no U+0000, at most 64 levels. A whole number is an
+//! integer however it is written, as JSON Schema says (Draft 2020-12 validation §6.1.1): `2.0` is 2.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::fmt;
 
 const DEPTH_MAX: usize = 64;
+/// 2^63: whole numbers nearer to 0 are i64 without loss.
+const WHOLE_BELOW: f64 = 9_223_372_036_854_775_808.0;
 
 /// Parses `bytes` as one JSON document.
 ///
@@ -55,6 +58,9 @@ impl<'de> Visitor<'de> for Strict {
         Ok(value.into())
     }
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        if value.fract() == 0.0 && value.abs() < WHOLE_BELOW {
+            return Ok((value as i64).into());
+        }
         Number::from_f64(value)
             .map(Value::Number)
             .ok_or_else(|| E::custom("a number out of range"))
@@ -118,6 +124,21 @@ mod tests {
         let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         assert!(parse_strict(deep(64).as_bytes()).is_ok());
         assert!(parse_strict(deep(65).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_whole_number_is_an_integer_however_it_is_written() {
+        let text = "[2.0, -0.0, 1e2, -3E+1, 9007199254740992.0, 1.5, 9223372036854775808.0, 1e300]";
+        let value = parse_strict(text.as_bytes()).expect("numbers");
+        let integers: Vec<Option<i64>> = value
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(Value::as_i64)
+            .collect();
+        let whole = [2, 0, 100, -30, 9_007_199_254_740_992].map(Some);
+        assert_eq!(integers[..5], whole);
+        assert_eq!(integers[5..], [None; 3]);
     }
 
     proptest! {
