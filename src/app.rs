@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::docs::api::Reference;
 use crate::oauth::OAuth;
+use crate::products::Shelf;
 use crate::products::search::Search;
 use platform::clock::Clock;
 use platform::db::{Db, Tx};
@@ -25,6 +26,8 @@ pub struct Parts {
     /// The API reference for programs and for people.
     pub reference: Reference,
     pub search: Search,
+    /// The products that were read lately, as they are answered.
+    pub shelf: Shelf,
     /// Authenticates list cursors.
     pub cursors: CursorKey,
     /// Wakes followers and workers after a commit.
@@ -105,6 +108,7 @@ impl App {
             config,
             oauth,
             search,
+            shelf: Shelf::default(),
             reference: Reference::default(),
             cursors,
             nudge: Nudge::default(),

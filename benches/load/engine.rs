@@ -7,7 +7,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use std::sync::Arc;
-use tantivy::collector::TopDocs;
+use tantivy::collector::{Count, TopDocs};
 use tantivy::query::{BooleanQuery, Query, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption, STORED, STRING, Schema, TEXT};
 use tantivy::{Index, IndexReader, Term, doc};
@@ -60,15 +60,16 @@ async fn search(State(engine): State<Arc<Engine>>, RawQuery(query): RawQuery) ->
         Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs)) as Box<dyn Query>
     });
     let query = BooleanQuery::intersection(terms.collect());
-    let best = TopDocs::with_limit(20).order_by_score();
-    let found = engine
+    // The total is part of every answer, so all matches are visited here too.
+    let wanted = (TopDocs::with_limit(20).order_by_score(), Count);
+    let (best, total) = engine
         .reader
         .searcher()
-        .search(&query, &best)
+        .search(&query, &wanted)
         .expect("a search");
-    let filler = "x".repeat(size.parse::<usize>().expect("a number").saturating_sub(8));
+    let filler = "x".repeat(size.parse::<usize>().expect("a number").saturating_sub(16));
     (
         [(header::CONTENT_TYPE, "application/json")],
-        format!("[{:>2},\"{filler}\"]", found.len()),
+        format!("[{:>2},{total:>7},\"{filler}\"]", best.len()),
     )
 }

@@ -3,6 +3,7 @@
 use super::draft::Draft;
 use super::input::{NewProduct, ProductInput};
 use super::product::*;
+use super::shown::{self, Showing};
 use super::store::{self, NewRow};
 use crate::app::App;
 use crate::error::{
@@ -11,6 +12,7 @@ use crate::error::{
 use crate::money::Currency;
 use crate::oauth::Caller;
 use axum::extract::{OriginalUri, State};
+use axum::http::StatusCode;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::http::{
@@ -101,15 +103,6 @@ impl Sort {
             Sort::CreatedDown | Sort::TitleDown | Sort::UpdatedDown
         )
     }
-
-    fn key(self, product: &Product) -> Vec<String> {
-        let first = match self {
-            Sort::Created | Sort::CreatedDown => product.created_at.micros().to_string(),
-            Sort::Title | Sort::TitleDown => product.title.clone(),
-            Sort::Updated | Sort::UpdatedDown => product.updated_at.micros().to_string(),
-        };
-        vec![first, product.id.to_string()]
-    }
 }
 
 /// The parameters of the list.
@@ -184,21 +177,30 @@ pub async fn list(
             .parameter("currency", "required", detail));
     }
     let page = Page::new(&query.page, &uri, &app.cursors)?;
-    let asked = query.priced.asked(app.clock.now());
+    let now = app.clock.now();
+    let asked = query.priced.asked(now);
     let mut tx = app.db.read().await?;
-    let products = store::list(&mut tx, &query, &page, &asked).await?;
+    let mut heads = store::list(&mut tx, &query, &page, asked.at).await?;
     let total = match page.include_total {
         true => Some(store::count(&mut tx, &query, asked.at.micros()).await?),
         false => None,
     };
-    let sort = query.sort.unwrap_or_default();
-    Ok(page.reply(
-        products,
-        total,
+    let more = page.cut(&mut heads);
+    let showing = Showing {
+        app: &app,
+        asked: &asked,
+        now,
+    };
+    let shown = showing.of_heads(&mut tx, heads).await?;
+    let last = shown
+        .last()
+        .map(|last| vec![last.sort_key.clone(), last.id.to_string()]);
+    let neighbours = page.neighbours(
+        more.then_some(last).flatten(),
         &app.config.public_url,
         &app.cursors,
-        |product| sort.key(product),
-    ))
+    );
+    Ok(page.answer(shown::list(&shown), total, neighbours))
 }
 
 /// What `POST /v2/products` promises.
@@ -268,9 +270,17 @@ pub async fn get(
     Path(id): Path,
     Query(query): Query<PriceQuery>,
 ) -> Result<Reply> {
-    let mut tx = app.db.read().await?;
-    let product = present(&mut tx, &id, &query.asked(app.clock.now())).await?;
-    Ok(Reply::entity(product.version, &product))
+    let now = app.clock.now();
+    let asked = query.asked(now);
+    let showing = Showing {
+        app: &app,
+        asked: &asked,
+        now,
+    };
+    let shown = showing.one(&mut app.db.read().await?, &id).await?;
+    let mut body = String::with_capacity(2048);
+    shown.write(&mut body);
+    Ok(Reply::raw_json(StatusCode::OK, body).tagged(shown.version()))
 }
 
 /// What `PUT /v2/products/{id}` promises.

@@ -10,7 +10,9 @@ pub mod inventory;
 pub mod pricing;
 pub mod product;
 pub mod search;
+pub mod shown;
 pub mod slug;
 pub mod store;
 
 pub use product::{ProductId, ProductStatus, Sellable, VariantId, VariantRef};
+pub use shown::Shelf;

@@ -122,7 +122,7 @@ pub struct Span {
     pub until_micros: Option<i64>,
 }
 
-const DAYS_30_MICROS: i64 = 30 * 24 * 60 * 60 * 1_000_000;
+pub const DAYS_30_MICROS: i64 = 30 * 24 * 60 * 60 * 1_000_000;
 
 /// The lowest amount that was asked for within 30 days, as the EU wants it beside a price reduction
 /// (Directive 98/6/EC art. 6a): the 30 days before the reduction began at `reduced_since_micros`, or

@@ -387,6 +387,10 @@ pub struct Product {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub archived_at: Option<Timestamp>,
+    /// The instant (microseconds) from which on time alone can have changed its prices.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub fresh_until_micros: i64,
 }
 
 /// For whom and when prices are resolved, and what is shown.
@@ -414,6 +418,9 @@ impl Asked {
     }
 }
 
+/// How far back gone prices are read: the 30 days before a reduction that began up to a year ago.
+pub const HISTORY_MICROS: i64 = 395 * 24 * 60 * 60 * 1_000_000;
+
 /// What is known of a variant's prices.
 #[derive(Debug, Default)]
 pub struct Priced {
@@ -426,6 +433,23 @@ pub struct Priced {
 }
 
 impl Priced {
+    /// The first instant (microseconds) after `at` at which [`Priced::resolve`] can answer differently:
+    /// a window begins or ends, or a price leaves the days that are looked at.
+    pub fn changes_after(&self, at: Timestamp) -> i64 {
+        let ends = self.rows.iter().filter_map(|row| row.ends_at_micros);
+        let ends = ends.chain(self.gone.iter().filter_map(|span| span.until_micros));
+        let leaves = ends.flat_map(|end| {
+            [pricing::DAYS_30_MICROS, HISTORY_MICROS].map(|days| end.saturating_add(days))
+        });
+        let at = at.micros();
+        let boundary = pricing::next_boundary(&self.rows, at);
+        leaves
+            .chain(boundary)
+            .filter(|instant| *instant > at)
+            .min()
+            .unwrap_or(i64::MAX)
+    }
+
     /// The price and the lowest of 30 days in `currency`; both are `None` when nothing applies.
     pub fn resolve(&self, currency: Currency, asked: &Asked) -> (Option<Resolved>, Option<Money>) {
         let (group, at) = (asked.group.as_deref(), asked.at.micros());

@@ -6,14 +6,16 @@ use crate::app::App;
 use crate::error::Result;
 use crate::money::Currency;
 use crate::products::product::{Asked, Product, ProductStatus};
-use crate::products::store::search as store;
+use crate::products::shown::{Showing, Shown};
+use crate::products::{ProductId, store};
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode};
 use platform::http::{Command, Operation, Problem, Query, Reply, codes, given};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// What is searched for; the same as parameters of `GET` and as body of `POST`.
@@ -99,10 +101,21 @@ pub enum Typo {
 }
 
 /// A found product: what the list shows, and why it was found.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, JsonSchema)]
+#[expect(
+    dead_code,
+    reason = "the shape of a hit, which is written from text that is kept"
+)]
 pub struct Hit {
     #[serde(flatten)]
-    pub product: Product,
+    product: Product,
+    #[serde(flatten)]
+    found: Found,
+}
+
+/// Why a product was found.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Found {
     /// For comparison within one answer; 0 without `q`.
     pub score: f32,
     /// HTML with `<em>` around what was found; everything else is escaped.
@@ -121,7 +134,8 @@ pub struct Highlight {
 /// The answer of `POST /v2/products/search`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SearchAnswer {
-    pub hits: Vec<Hit>,
+    #[schemars(with = "Vec<Hit>")]
+    pub hits: Box<RawValue>,
     /// All matches, exactly.
     pub total: u64,
     /// For each facet its values with the number of matches, most frequent first. A facet is counted
@@ -158,7 +172,10 @@ pub async fn search(State(app): State<App>, Query(query): Query<SearchQuery>) ->
     let found = run(&app, &query, FacetRequest::default()).await?;
     let hits = hits(&app, &query, &found).await?;
     let total = found.total.to_string();
-    Ok(Reply::json(StatusCode::OK, &hits).with(HeaderName::from_static("x-total-count"), &total))
+    Ok(
+        Reply::raw_json(StatusCode::OK, hits)
+            .with(HeaderName::from_static("x-total-count"), &total),
+    )
 }
 
 /// What `POST /v2/products/search` promises.
@@ -189,7 +206,8 @@ pub async fn post(State(app): State<App>, command: Command<SearchQuery>) -> Resu
     };
     let found = run(&app, &query, facets).await?;
     let answer = SearchAnswer {
-        hits: hits(&app, &query, &found).await?,
+        hits: RawValue::from_string(hits(&app, &query, &found).await?)
+            .expect("an array of objects"),
         total: found.total,
         facets: facets_body(&found.facets),
         corrected_query: found.corrected_query,
@@ -349,39 +367,54 @@ fn engine_query(query: &SearchQuery, facets: FacetRequest) -> Result<super::Quer
     })
 }
 
-/// The products of the page, fresh from the database, in the order found.
-async fn hits(app: &App, query: &SearchQuery, found: &Results) -> Result<Vec<Hit>> {
-    let ids: Vec<String> = found
-        .hits
-        .iter()
-        .map(|hit| hit.product_id.clone())
-        .collect();
+/// The products of the page, as the database has them, in the order found: an array of [`Hit`] as text.
+async fn hits(app: &App, query: &SearchQuery, found: &Results) -> Result<String> {
+    let now = app.clock.now();
     let asked = Asked {
         currency: query.currency,
-        ..Asked::plain(app.clock.now())
+        ..Asked::plain(now)
     };
-    let products = store::by_ids(&mut app.db.read().await?, &ids, &asked).await?;
-    let mut products: HashMap<String, Product> = products
-        .into_iter()
-        .map(|product| (product.id.as_str().to_owned(), product))
-        .collect();
-    let hits = found.hits.iter().filter_map(|hit| {
-        let product = products.remove(&hit.product_id)?; // deleted since: not shown
-        let highlight = highlight(&found.highlighter, &product);
-        Some(Hit {
-            product,
-            score: hit.score,
-            highlight,
-        })
-    });
-    Ok(hits.collect())
+    let showing = Showing {
+        app,
+        asked: &asked,
+        now,
+    };
+    let ids = found
+        .hits
+        .iter()
+        .filter_map(|hit| ProductId::parse(&hit.product_id));
+    let mut tx = app.db.read().await?;
+    let heads = store::heads_of(&mut tx, &ids.collect::<Vec<_>>()).await?;
+    let mut shown = showing.of_heads(&mut tx, heads).await?;
+    shown.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut body = String::with_capacity(2 + found.hits.len() * 2048);
+    for hit in &found.hits {
+        let product = shown.binary_search_by(|one| one.id.as_str().cmp(&hit.product_id));
+        let Ok(product) = product else { continue }; // deleted since: not shown
+        body.push(if body.is_empty() { '[' } else { ',' });
+        write_hit(&shown[product], hit.score, &found.highlighter, &mut body);
+    }
+    if body.is_empty() {
+        body.push('[');
+    }
+    body.push(']');
+    Ok(body)
 }
 
-fn highlight(highlighter: &Highlighter, product: &Product) -> Highlight {
-    Highlight {
-        title: highlighter.mark(&product.title),
-        description: highlighter.fragment(&product.description),
-    }
+/// Appends a [`Hit`]: the product, and before its end what else is known of it.
+fn write_hit(product: &Shown, score: f32, highlighter: &Highlighter, out: &mut String) {
+    product.write(out);
+    out.truncate(out.len() - 1);
+    let found = Found {
+        score,
+        highlight: Highlight {
+            title: highlighter.mark(product.title()),
+            description: highlighter.fragment(product.description()),
+        },
+    };
+    let found = serde_json::to_string(&found).expect("our own types serialise");
+    out.push(',');
+    out.push_str(&found[1..]);
 }
 
 /// The parameters of suggestions.

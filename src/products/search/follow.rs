@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::products::pricing::{self, Price};
 use crate::products::product::{Asked, Product};
 use crate::products::store::search as store;
+use crate::products::{self, ProductId};
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::events::{self, Eager, Event, Position};
@@ -17,6 +18,7 @@ use platform::http::{Problem, codes};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -33,6 +35,8 @@ const SALES_FOLLOWER: &str = "product_sales";
 /// The index of this process and what belongs to it.
 pub struct Search {
     pub index: Arc<Index>,
+    /// How often somebody has begun to look at the log.
+    looks: AtomicU64,
     /// Held while the index is brought up to date.
     turn: Mutex<Turn>,
     /// Keys of the products that are in stock.
@@ -41,6 +45,8 @@ pub struct Search {
 
 #[derive(Default)]
 struct Turn {
+    /// The last look at the log that came to its end.
+    looked: u64,
     /// When a price changes next by time alone.
     reprice_at: Option<Timestamp>,
     /// Whether `reprice_at` was asked for since the last change.
@@ -60,6 +66,7 @@ impl Search {
         let index = Arc::new(Index::open(dir)?);
         Ok(Search {
             index,
+            looks: AtomicU64::new(0),
             turn: Mutex::default(),
             in_stock: RwLock::default(),
         })
@@ -81,6 +88,9 @@ impl Search {
             tx: to.tx,
             seq: to.seq,
         };
+        if changes.is_empty() && index.advance(watermark) {
+            return Ok(());
+        }
         let applied = tokio::task::spawn_blocking(move || index.apply(changes, watermark)).await;
         match applied {
             Ok(Ok(())) => Ok(()),
@@ -102,8 +112,13 @@ pub fn failed(error: &Error) -> Problem {
 /// Brings the index up to the head of the log, and prices up to now.
 pub async fn catch_up(app: &App, now: Timestamp) -> Result<(), Problem> {
     let search = &app.search;
-    let mut tx = app.db.read().await?;
+    let arrived = search.looks.load(Ordering::Acquire);
     let mut turn = search.turn.lock().await;
+    if turn.looked > arrived {
+        return Ok(()); // somebody looked who began after this search had arrived
+    }
+    let look = search.looks.fetch_add(1, Ordering::AcqRel) + 1;
+    let mut tx = app.db.read().await?;
     if search.position() == Position::default() {
         let head = events::head(&mut tx).await?;
         rebuild(search, &mut tx, head, now).await?;
@@ -139,6 +154,7 @@ pub async fn catch_up(app: &App, now: Timestamp) -> Result<(), Problem> {
             break; // nothing more to do about it now; asked again at the next search
         }
     }
+    turn.looked = look;
     Ok(())
 }
 
@@ -170,7 +186,8 @@ fn changed_product(event: &Event) -> Option<String> {
 async fn changes(tx: &mut Tx, ids: Vec<String>, now: Timestamp) -> Result<Vec<Change>, DbError> {
     let mut changes = Vec::with_capacity(ids.len());
     for ids in ids.chunks(CHUNK) {
-        let products = store::by_ids(tx, ids, &Asked::plain(now)).await?;
+        let known: Vec<ProductId> = ids.iter().filter_map(|id| ProductId::parse(id)).collect();
+        let products = products::store::load(tx, &known, &Asked::plain(now)).await?;
         let sold: HashMap<String, i64> = store::sales(tx, ids).await?.into_iter().collect();
         let mut gone: BTreeSet<&String> = ids.iter().collect();
         for product in products {
@@ -259,8 +276,8 @@ fn attribute(value: &Value) -> Option<AttributeValue> {
 /// Brings the set of products in stock up to the head of the log.
 pub async fn follow_stock(app: &App) -> Result<(), Problem> {
     let search = &app.search;
-    let mut tx = app.db.read().await?;
     let mut turn = search.turn.lock().await;
+    let mut tx = app.db.read().await?;
     let Some(mut log) = turn.stock.take() else {
         let head = events::head(&mut tx).await?;
         let mut keys = HashSet::new();

@@ -195,6 +195,19 @@ impl Index {
         self.len() == 0
     }
 
+    /// Moves on to `watermark` without a change, in memory alone; `false` when the one on disk would lag too far
+    /// behind, or when a change is being applied: then [`Index::apply`] does it.
+    pub fn advance(&self, watermark: Watermark) -> bool {
+        let Ok(mut writer) = self.writer.try_lock() else {
+            return false;
+        };
+        let near = watermark.seq - writer.committed.seq < WATERMARK_LAG_MAX;
+        if near {
+            writer.watermark = watermark;
+        }
+        near
+    }
+
     /// Applies changes in their order and moves on to `watermark`. When this returns, every search
     /// sees them, and they and the watermark outlive the process together; without changes the
     /// watermark may stay behind by up to 10,000 events.
@@ -202,11 +215,10 @@ impl Index {
     /// # Errors
     /// Nothing was applied; the same changes can be applied again.
     pub fn apply(&self, changes: Vec<Change>, watermark: Watermark) -> Result<(), Error> {
-        let mut writer = self.writer();
-        if changes.is_empty() && watermark.seq - writer.committed.seq < WATERMARK_LAG_MAX {
-            writer.watermark = watermark;
+        if changes.is_empty() && self.advance(watermark) {
             return Ok(());
         }
+        let mut writer = self.writer();
         if let Err(error) = write(&mut writer.inner, &self.fields, changes, watermark) {
             writer.inner.rollback()?;
             return Err(error);

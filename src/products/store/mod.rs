@@ -5,7 +5,7 @@ pub mod search;
 mod variants;
 mod write;
 
-pub use read::{count, find, list, list_select};
+pub use read::{Head, Level, count, find, heads_of, list, list_select, load};
 pub use write::{NewRow, UpdateError, delete, find_duplicate, find_version, insert_many, update};
 
 use super::pricing::Price;

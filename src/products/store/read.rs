@@ -11,74 +11,134 @@ use platform::http::Page;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
-use std::time::Duration;
-
-const COLUMNS: &str = "id, title, slug, description, status, type, vendor, brand, categories, tags, options, \
-    tax_category, images, seo, attributes, external_id, metadata, version, created_at, updated_at, archived_at";
-
-/// How far back the history of prices is read: the 30 days before a reduction that began up to a year
-/// ago.
-const HISTORY: Duration = Duration::from_secs(395 * 24 * 60 * 60);
 
 fn product(row: &Row<'_>) -> Result<Product, DbError> {
     Ok(Product {
-        id: row.get(0)?,
-        title: row.get(1)?,
-        slug: row.get(2)?,
-        description: row.get(3)?,
-        status: ProductStatus::from_stored(row.get(4)?),
-        kind: row.get(5)?,
-        vendor: row.get(6)?,
-        brand: row.get(7)?,
-        categories: row.get(8)?,
-        tags: row.get(9)?,
-        options: row.get(10)?,
+        id: row.get(1)?,
+        title: row.get(3)?,
+        slug: row.get(4)?,
+        description: row.get(5)?,
+        status: ProductStatus::from_stored(row.get(6)?),
+        kind: row.get(7)?,
+        vendor: row.get(8)?,
+        brand: row.get(9)?,
+        categories: row.get(10)?,
+        tags: row.get(11)?,
+        options: row.get(12)?,
         variants: Vec::with_capacity(1),
         sku: None,
         price: None,
         lowest_price_30d: None,
-        tax_category: row.get(11)?,
+        tax_category: row.get(13)?,
         inventory: Inventory::default(),
-        images: row.get(12)?,
-        seo: Stored::optional(row, 13)?,
-        attributes: row.get(14)?,
-        external_id: row.get(15)?,
-        metadata: row.get(16)?,
-        version: row.get(17)?,
-        created_at: row.get(18)?,
-        updated_at: row.get(19)?,
-        archived_at: row.get(20)?,
+        images: row.get(14)?,
+        seo: Stored::optional(row, 15)?,
+        attributes: row.get(16)?,
+        external_id: row.get(17)?,
+        metadata: row.get(18)?,
+        version: row.get(19)?,
+        created_at: row.get(20)?,
+        updated_at: row.get(21)?,
+        archived_at: row.get(22)?,
+        fresh_until_micros: i64::MAX,
     })
 }
 
-/// The live product `id`. Two statements.
+/// The live product `id`. One statement.
 pub async fn find(tx: &mut Tx, id: &str, asked: &Asked) -> Result<Option<Product>, DbError> {
-    let sql = format!("SELECT {COLUMNS} FROM products WHERE id = $1 AND deleted_at IS NULL");
-    let found = tx.fetch_optional(&sql, &[Param::Text(id)], product).await?;
-    let Some(found) = found else {
-        return Ok(None);
-    };
-    let mut products = [found];
-    fill(tx, &mut products, asked).await?;
-    let [found] = products;
-    Ok(Some(found))
+    match ProductId::parse(id) {
+        Some(id) => Ok(load(tx, &[id], asked).await?.pop()),
+        None => Ok(None),
+    }
 }
 
-/// One more than the page holds, in the order asked for. Two statements.
+/// What tells whether a text of a product still holds, and what changes too often to be part of it.
+#[derive(Debug)]
+pub struct Head {
+    pub id: ProductId,
+    pub version: i64,
+    /// The value that the list is sorted by; empty outside of lists.
+    pub sort_key: String,
+    pub levels: Vec<Level>,
+}
+
+/// How many units of a variant there are.
+#[derive(Debug)]
+pub struct Level {
+    pub variant_id: String,
+    pub on_hand: i64,
+    pub allocated: i64,
+}
+
+const HEAD_COLUMNS: &str = "v.id, s.on_hand, s.allocated, p.id, p.version";
+const WITH_LEVELS: &str = "p LEFT JOIN variants v ON v.product_id = p.id AND v.deleted_at IS NULL LEFT JOIN stock s ON s.variant_id = v.id";
+
+/// Adds a row of a head: there is one for each level, those of one product together.
+fn add_head(heads: &mut Vec<Head>, row: &Row<'_>, sort_key: String) -> Result<(), DbError> {
+    let id: &str = row.get(3)?;
+    if heads.last().is_none_or(|last| last.id.as_str() != id) {
+        heads.push(Head {
+            id: row.get(3)?,
+            version: row.get(4)?,
+            sort_key,
+            levels: Vec::new(),
+        });
+    }
+    if let (Some(head), Some(on_hand)) = (heads.last_mut(), row.get::<Option<i64>>(1)?) {
+        head.levels.push(Level {
+            variant_id: row.get(0)?,
+            on_hand,
+            allocated: row.get(2)?,
+        });
+    }
+    Ok(())
+}
+
+/// One more than the page holds, in the order asked for. One statement.
 pub async fn list(
     tx: &mut Tx,
     query: &ListProducts,
     page: &Page,
-    asked: &Asked,
-) -> Result<Vec<Product>, DbError> {
-    let at = asked.at.micros();
-    let mut products = list_select(query, page, at).fetch_all(tx, product).await?;
-    // The row beyond the page only says that there is one.
-    let shown = products
-        .len()
-        .min(usize::try_from(page.limit).unwrap_or(usize::MAX));
-    fill(tx, &mut products[..shown], asked).await?;
-    Ok(products)
+    at: Timestamp,
+) -> Result<Vec<Head>, DbError> {
+    let sort = query.sort.unwrap_or_default();
+    let (column, direction) = (sort.column(), direction(sort));
+    let by_text = matches!(sort, Sort::Title | Sort::TitleDown);
+    let inner = list_select(query, page, at.micros());
+    let sql = format!(
+        "SELECT {HEAD_COLUMNS}, p.{column} FROM ({}) {WITH_LEVELS} ORDER BY p.{column}{direction}, p.id{direction}",
+        inner.sql()
+    );
+    let mut heads = Vec::new();
+    tx.for_each(&sql, inner.params(), |row| {
+        let sort_key = match by_text {
+            true => row.get(5)?,
+            false => row.get::<i64>(5)?.to_string(),
+        };
+        add_head(&mut heads, row, sort_key)
+    })
+    .await?;
+    Ok(heads)
+}
+
+/// The live ones among `ids`, by id. One statement.
+pub async fn heads_of(tx: &mut Tx, ids: &[ProductId]) -> Result<Vec<Head>, DbError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT {HEAD_COLUMNS} FROM products {WITH_LEVELS} WHERE p.id IN ({}) AND p.deleted_at IS NULL ORDER BY p.id",
+        placeholders(1, ids.len())
+    );
+    let ids: Vec<Param<'_>> = ids.iter().map(|id| Param::Text(id.as_str())).collect();
+    let mut heads = Vec::new();
+    tx.for_each(&sql, &ids, |row| add_head(&mut heads, row, String::new()))
+        .await?;
+    Ok(heads)
+}
+
+fn direction(sort: Sort) -> &'static str {
+    if sort.is_descending() { " DESC" } else { "" }
 }
 
 /// How many products the filters of `query` let through.
@@ -89,19 +149,15 @@ pub async fn count(tx: &mut Tx, query: &ListProducts, at_micros: i64) -> Result<
         .await
 }
 
-/// The statement behind [`list`].
+/// The page of [`list`]: which products, in which order.
 pub fn list_select<'a>(query: &'a ListProducts, page: &'a Page, at_micros: i64) -> Select<'a> {
+    let sort = query.sort.unwrap_or_default();
+    let (column, direction) = (sort.column(), direction(sort));
+    let compare = if sort.is_descending() { "<" } else { ">" };
     let mut select = Select::new(&format!(
-        "SELECT {COLUMNS} FROM products WHERE deleted_at IS NULL"
+        "SELECT id, version, {column} FROM products WHERE deleted_at IS NULL"
     ));
     filter(&mut select, query, at_micros);
-    let sort = query.sort.unwrap_or_default();
-    let column = sort.column();
-    let (compare, direction) = if sort.is_descending() {
-        ("<", " DESC")
-    } else {
-        (">", "")
-    };
     let key = match sort {
         Sort::Title | Sort::TitleDown => page.after.as_deref().and_then(|after| match after {
             [title, id] => Some([Param::Text(title), Param::Text(id)]),
@@ -192,111 +248,117 @@ fn filter<'a>(select: &mut Select<'a>, query: &'a ListProducts, at_micros: i64) 
     }
 }
 
-/// Where a row of [`fill`]'s statement comes from.
-const VARIANT: i64 = 0;
-const STOCK: i64 = 1;
-const PRICE: i64 = 2;
+/// Where a row of [`load`]'s statement comes from.
+const PRODUCT: i64 = 0;
+const VARIANT: i64 = 1;
+const STOCK: i64 = 2;
+const PRICE: i64 = 3;
 
-/// Variants, stock, prices and gone prices of some products, in one statement. Four parts under each
-/// other rather than a join: joined, each price would repeat for each location. The first part's
-/// casts tell PostgreSQL the types of columns that it leaves empty. Written without line breaks: the
-/// text is what prepared statements are found by, at every read.
-fn below_sql(count: usize) -> String {
+/// Some products with their variants, stock, prices and gone prices, in one statement. Five parts under
+/// each other rather than a join: joined, each price would repeat for each location. Columns 1 and 2 are the
+/// product's and the variant's id, up to 18 texts, up to 24 integers, then two truths; the first part's casts
+/// tell PostgreSQL the types of what it leaves empty. Written without line breaks: the text is what
+/// prepared statements are found by, at every read.
+fn load_sql(count: usize) -> String {
     let ids = placeholders(2, count);
+    let nulls = |count: usize| vec!["NULL"; count].join(", ");
+    let (n2, n4, n5, n6) = (nulls(2), nulls(4), nulls(5), nulls(6));
+    let (n9, n13, n14, n15) = (nulls(9), nulls(13), nulls(14), nulls(15));
     format!(
-        "SELECT CAST(0 AS BIGINT), v.product_id, v.id, v.title, v.sku, v.barcode, v.dimensions_mm, v.option_values, \
-        v.tax_category, v.metadata, v.position, v.weight_grams, CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), \
-        CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), v.track_inventory, v.allow_backorder \
+        "SELECT CAST(0 AS BIGINT), p.id, CAST(NULL AS TEXT), p.title, p.slug, p.description, p.status, p.type, p.vendor, \
+        p.brand, p.categories, p.tags, p.options, p.tax_category, p.images, p.seo, p.attributes, p.external_id, \
+        p.metadata, p.version, p.created_at, p.updated_at, p.archived_at, CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), \
+        CAST(NULL AS BOOLEAN), CAST(NULL AS BOOLEAN) FROM products p WHERE p.id IN ({ids}) AND p.deleted_at IS NULL \
+        UNION ALL SELECT 1, v.product_id, v.id, v.title, v.sku, v.barcode, v.dimensions_mm, v.option_values, \
+        v.tax_category, v.metadata, {n9}, v.position, v.weight_grams, {n4}, v.track_inventory, v.allow_backorder \
         FROM variants v WHERE v.product_id IN ({ids}) AND v.deleted_at IS NULL \
-        UNION ALL SELECT 1, v.product_id, v.id, s.location_id, NULL, NULL, NULL, NULL, NULL, NULL, \
-        s.on_hand, s.allocated, NULL, NULL, NULL, NULL, NULL, NULL \
+        UNION ALL SELECT 2, v.product_id, v.id, s.location_id, {n15}, s.on_hand, s.allocated, {n6} \
         FROM variants v JOIN stock s ON s.variant_id = v.id WHERE v.product_id IN ({ids}) AND v.deleted_at IS NULL \
-        UNION ALL SELECT 2, v.product_id, v.id, r.id, r.currency, r.price_group, NULL, NULL, NULL, NULL, \
-        r.amount, r.compare_at_amount, r.min_quantity, r.starts_at, r.ends_at, r.created_at, NULL, NULL \
+        UNION ALL SELECT 3, v.product_id, v.id, r.id, r.currency, r.price_group, {n13}, r.amount, r.compare_at_amount, \
+        r.min_quantity, r.starts_at, r.ends_at, r.created_at, {n2} \
         FROM variants v JOIN prices r ON r.variant_id = v.id WHERE v.product_id IN ({ids}) AND v.deleted_at IS NULL \
-        UNION ALL SELECT 3, v.product_id, v.id, NULL, h.currency, NULL, NULL, NULL, NULL, NULL, \
-        h.amount, NULL, NULL, h.starts_at, h.ends_at, NULL, NULL, NULL \
+        UNION ALL SELECT 4, v.product_id, v.id, NULL, h.currency, {n14}, h.amount, h.starts_at, h.ends_at, {n5} \
         FROM variants v JOIN price_history h ON h.variant_id = v.id AND h.ends_at > $1 \
         WHERE v.product_id IN ({ids}) AND v.deleted_at IS NULL AND h.price_group IS NULL AND h.min_quantity = 1"
     )
 }
 
-/// [`below_sql`] for one product.
-static BELOW_ONE: LazyLock<String> = LazyLock::new(|| below_sql(1));
+/// [`load_sql`] for one product.
+static LOAD_ONE: LazyLock<String> = LazyLock::new(|| load_sql(1));
 
 /// What lies below one variant until all rows have been read: they may come in any order.
-#[derive(Default)]
 struct Below {
-    product: usize,
+    product: String,
     variant: Option<Variant>,
     levels: Vec<LocationLevel>,
     priced: Priced,
 }
 
-async fn fill(tx: &mut Tx, products: &mut [Product], asked: &Asked) -> Result<(), DbError> {
-    if products.is_empty() {
-        return Ok(());
+/// The live products among `ids`, whole, in no particular order. One statement.
+pub async fn load(tx: &mut Tx, ids: &[ProductId], asked: &Asked) -> Result<Vec<Product>, DbError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
     }
-    let index_of: HashMap<&str, usize> = products
-        .iter()
-        .enumerate()
-        .map(|(index, product)| (product.id.as_str(), index))
-        .collect();
-    let mut below: HashMap<String, Below> = HashMap::with_capacity(products.len());
-    let since = asked.at - HISTORY;
-    let mut params = Vec::with_capacity(products.len() + 1);
-    params.push(Param::Int(since.micros()));
-    params.extend(
-        products
-            .iter()
-            .map(|product| Param::Text(product.id.as_str())),
-    );
-    let sql = match products.len() {
-        1 => Cow::Borrowed(BELOW_ONE.as_str()),
-        count => Cow::Owned(below_sql(count)),
+    let since = asked.at.micros().saturating_sub(HISTORY_MICROS);
+    let mut params = Vec::with_capacity(ids.len() + 1);
+    params.push(Param::Int(since));
+    params.extend(ids.iter().map(|id| Param::Text(id.as_str())));
+    let sql = match ids.len() {
+        1 => Cow::Borrowed(LOAD_ONE.as_str()),
+        count => Cow::Owned(load_sql(count)),
     };
-    // Each row adds to `below`; the vector that comes back holds nothing.
-    tx.fetch_all(&sql, &params, |row| {
-        let id: &str = row.get(2)?;
-        if !below.contains_key(id) {
-            let product = index_of
-                .get(row.get::<&str>(1)?)
-                .copied()
-                .unwrap_or_default();
-            below.insert(
-                id.to_owned(),
-                Below {
-                    product,
-                    ..Below::default()
-                },
-            );
+    // The rows may come in any order.
+    let mut products: Vec<Product> = Vec::with_capacity(ids.len());
+    let mut below: HashMap<String, Below> = HashMap::with_capacity(ids.len());
+    tx.for_each(&sql, &params, |row| {
+        let kind = row.get::<i64>(0)?;
+        if kind == PRODUCT {
+            products.push(product(row)?);
+            return Ok(());
         }
-        match below.get_mut(id) {
-            Some(below) => below.take(row),
-            None => Ok(()),
+        let variant: &str = row.get(2)?;
+        match below.get_mut(variant) {
+            Some(known) => known.take(kind, row),
+            None => {
+                let mut new = Below::of(row.get(1)?);
+                new.take(kind, row)?;
+                below.insert(variant.to_owned(), new);
+                Ok(())
+            }
         }
     })
     .await?;
     let mut below: Vec<Below> = below.into_values().collect();
-    below.sort_by_key(|below| {
-        (
-            below.product,
-            below.variant.as_ref().map(|variant| variant.position),
-        )
-    });
-    for part in below.chunk_by_mut(|a, b| a.product == b.product) {
-        let product = &mut products[part[0].product];
-        dress(product, part, asked);
+    below.sort_by(|a, b| (&a.product, a.position()).cmp(&(&b.product, b.position())));
+    products.sort_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
+    for parts in below.chunk_by_mut(|a, b| a.product == b.product) {
+        let owner = products.binary_search_by(|product| product.id.as_str().cmp(&parts[0].product));
+        if let Ok(owner) = owner {
+            dress(&mut products[owner], parts, asked);
+        }
     }
-    Ok(())
+    Ok(products)
 }
 
 impl Below {
-    fn take(&mut self, row: &Row<'_>) -> Result<(), DbError> {
-        match row.get::<i64>(0)? {
+    fn of(product: &str) -> Below {
+        Below {
+            product: product.to_owned(),
+            variant: None,
+            levels: Vec::new(),
+            priced: Priced::default(),
+        }
+    }
+
+    fn position(&self) -> Option<i64> {
+        self.variant.as_ref().map(|variant| variant.position)
+    }
+
+    fn take(&mut self, kind: i64, row: &Row<'_>) -> Result<(), DbError> {
+        match kind {
             VARIANT => self.variant = Some(variant(row)?),
             STOCK => {
-                let (on_hand, allocated) = (row.get(10)?, row.get(11)?);
+                let (on_hand, allocated) = (row.get(19)?, row.get(20)?);
                 let available = on_hand - allocated;
                 let location_id = row.get(3)?;
                 self.levels.push(LocationLevel {
@@ -309,14 +371,14 @@ impl Below {
             PRICE => {
                 self.priced
                     .rows
-                    .push(price(row, [3, 4, 10, 11, 12, 5, 13, 14])?);
-                self.priced.made_micros.push(row.get(15)?);
+                    .push(price(row, [3, 4, 19, 20, 21, 5, 22, 23])?);
+                self.priced.made_micros.push(row.get(24)?);
             }
             _ => self.priced.gone.push(Span {
                 currency: currency(row, 4)?,
-                amount: row.get(10)?,
-                from_micros: row.get(13)?,
-                until_micros: row.get(14)?,
+                amount: row.get(19)?,
+                from_micros: row.get(20)?,
+                until_micros: row.get(21)?,
             }),
         }
         Ok(())
@@ -329,7 +391,7 @@ fn variant(row: &Row<'_>) -> Result<Variant, DbError> {
         title: row.get(3)?,
         sku: row.get(4)?,
         barcode: row.get(5)?,
-        weight_grams: row.get(11)?,
+        weight_grams: row.get(20)?,
         dimensions_mm: Stored::optional(row, 6)?,
         option_values: row.get(7)?,
         prices: Vec::new(),
@@ -337,10 +399,10 @@ fn variant(row: &Row<'_>) -> Result<Variant, DbError> {
         lowest_price_30d: None,
         inventory: Inventory::default(),
         tax_category: row.get(8)?,
-        track_inventory: row.get(16)?,
-        allow_backorder: row.get(17)?,
+        track_inventory: row.get(25)?,
+        allow_backorder: row.get(26)?,
         metadata: row.get(9)?,
-        position: row.get(10)?,
+        position: row.get(19)?,
     })
 }
 
@@ -358,6 +420,8 @@ fn dress(product: &mut Product, parts: &mut [Below], asked: &Asked) {
         let Some(mut variant) = part.variant.take() else {
             continue;
         };
+        let changes = part.priced.changes_after(asked.at);
+        product.fresh_until_micros = product.fresh_until_micros.min(changes);
         if let Some(currency) = currency {
             (variant.price, variant.lowest_price_30d) = part.priced.resolve(currency, asked);
         }
@@ -398,16 +462,4 @@ fn sort_prices(priced: &mut Priced) {
     let mut both: Vec<_> = rows.into_iter().zip(made).collect();
     both.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
     (priced.rows, priced.made_micros) = both.into_iter().unzip();
-}
-
-/// The live products among `ids`, in no particular order. Two statements.
-pub async fn fill_all(tx: &mut Tx, ids: &[String], asked: &Asked) -> Result<Vec<Product>, DbError> {
-    let mut select = Select::new(&format!(
-        "SELECT {COLUMNS} FROM products WHERE deleted_at IS NULL"
-    ));
-    let ids: Vec<Param<'_>> = ids.iter().map(|id| Param::Text(id)).collect();
-    select.and_in("id", &ids);
-    let mut products = select.fetch_all(tx, product).await?;
-    fill(tx, &mut products, asked).await?;
-    Ok(products)
 }

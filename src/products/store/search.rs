@@ -1,21 +1,11 @@
 //! What the search index and its followers read.
 
-use super::read::fill_all;
-use crate::products::product::*;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Param, Tx, placeholders};
 use platform::params;
 
 fn texts(ids: &[String]) -> Vec<Param<'_>> {
     ids.iter().map(|id| Param::Text(id)).collect()
-}
-
-/// The live products among `ids`, whole, in no particular order. Two statements.
-pub async fn by_ids(tx: &mut Tx, ids: &[String], asked: &Asked) -> Result<Vec<Product>, DbError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    fill_all(tx, ids, asked).await
 }
 
 /// Ids of live products after `after`, by id: for a rebuild.

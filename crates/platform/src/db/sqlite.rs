@@ -7,6 +7,7 @@
 
 use super::tx::TxEngine;
 use super::{DbError, Param, Row, Tx, note_statements};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -428,6 +429,9 @@ fn prepare_connection(raw: Connection) -> Result<SqliteConn, DbError> {
     raw.busy_timeout(std::time::Duration::from_millis(LOCK_WAIT_MS))
         .map_err(failed)?;
     raw.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Plans do not depend on values: otherwise statements are prepared again whenever another is bound.
+    raw.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(failed)?;
     Ok(SqliteConn {
         raw,
         rewritten: HashMap::new(),

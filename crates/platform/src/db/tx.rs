@@ -207,6 +207,23 @@ impl Tx {
             .await
     }
 
+    /// What of the event log stands behind the transaction `$1` and the number `$2`, in its order. Where commits are in
+    /// sequence the number alone says it, and has to: SQLite would read and sort the whole log otherwise.
+    pub(crate) fn log_behind(&self) -> &'static str {
+        match &self.engine {
+            TxEngine::Sqlite(_) => "seq > $2 ORDER BY seq",
+            TxEngine::Postgres(_) => "(tx, seq) > ($1, $2) ORDER BY tx, seq",
+        }
+    }
+
+    /// The order of the event log from its newest end.
+    pub(crate) fn log_newest(&self) -> &'static str {
+        match &self.engine {
+            TxEngine::Sqlite(_) => "ORDER BY seq DESC",
+            TxEngine::Postgres(_) => "ORDER BY tx DESC, seq DESC",
+        }
+    }
+
     /// Runs `work` so that its failure undoes only what it did and leaves the transaction usable.
     pub async fn savepoint<T, E>(
         &mut self,

@@ -85,15 +85,7 @@ const COLUMNS: &str =
 
 /// The settled events after `position`, oldest first, at most 500.
 pub async fn after(tx: &mut Tx, position: Position) -> Result<Vec<Event>, DbError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM settled_events WHERE (tx, seq) > ($1, $2) ORDER BY tx, seq LIMIT $3"
-    );
-    tx.fetch_all(
-        &sql,
-        params![position.tx, position.seq, BATCH_MAX],
-        read_event,
-    )
-    .await
+    read_behind(tx, "settled_events", position).await
 }
 
 /// Follows the log without waiting for events to settle: for what must show a write as soon as it has
@@ -157,8 +149,14 @@ impl Eager {
 }
 
 async fn committed_after(tx: &mut Tx, position: Position) -> Result<Vec<Event>, DbError> {
+    read_behind(tx, "committed_events", position).await
+}
+
+/// What stands in `view` behind `position`, oldest first, at most [`BATCH_MAX`].
+async fn read_behind(tx: &mut Tx, view: &str, position: Position) -> Result<Vec<Event>, DbError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM committed_events WHERE (tx, seq) > ($1, $2) ORDER BY tx, seq LIMIT $3"
+        "SELECT {COLUMNS} FROM {view} WHERE {} LIMIT $3",
+        tx.log_behind()
     );
     tx.fetch_all(
         &sql,
@@ -170,9 +168,12 @@ async fn committed_after(tx: &mut Tx, position: Position) -> Result<Vec<Event>, 
 
 /// The position of the newest settled event, or the start of the log.
 pub async fn head(tx: &mut Tx) -> Result<Position, DbError> {
-    let sql = "SELECT tx, seq FROM settled_events ORDER BY tx DESC, seq DESC LIMIT 1";
+    let sql = format!(
+        "SELECT tx, seq FROM settled_events {} LIMIT 1",
+        tx.log_newest()
+    );
     let head = tx
-        .fetch_optional(sql, &[], |row| {
+        .fetch_optional(&sql, &[], |row| {
             Ok(Position {
                 tx: row.get(0)?,
                 seq: row.get(1)?,
@@ -282,4 +283,35 @@ impl Nudge {
 /// Where the log stands now.
 pub async fn head_of(db: &Db) -> Result<Position, DbError> {
     head(&mut db.read().await?).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The log grows for ever: to follow it must not cost more with every event.
+    #[tokio::test]
+    async fn the_log_is_followed_from_a_place_and_not_from_its_beginning() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let db = Db::open_sqlite(&dir.path().join("t.db")).expect("a fresh database");
+        db.write(async |tx| {
+            tx.execute("CREATE TABLE events (seq INTEGER PRIMARY KEY, id, kind, object_type, object_id, object_version, actor, data, occurred_at)", &[])
+                .await?;
+            let view = format!("CREATE VIEW settled_events AS SELECT 0 AS {COLUMNS} FROM events");
+            tx.execute(&view, &[]).await
+        })
+        .await
+        .expect("a log");
+        let (behind, newest) = {
+            let tx = db.read().await.expect("a reader");
+            (tx.log_behind(), tx.log_newest())
+        };
+        let behind = format!("SELECT {COLUMNS} FROM settled_events WHERE {behind} LIMIT $3");
+        let values = params![0i64, 1_000i64, BATCH_MAX];
+        let plan = db.explain(&behind, values).await.expect("a plan");
+        assert_eq!(plan, ["SEARCH events USING INTEGER PRIMARY KEY (rowid>?)"]);
+        let newest = format!("SELECT tx, seq FROM settled_events {newest} LIMIT 1");
+        let plan = db.explain(&newest, &[]).await.expect("a plan");
+        assert_eq!(plan, ["SCAN events"], "from its end, without sorting");
+    }
 }

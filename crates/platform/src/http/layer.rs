@@ -1,5 +1,6 @@
 //! What happens around every request: its id, limits, error form, headers, metrics and one log line.
 
+use super::log::RequestLog;
 use super::problem::{LoggedCode, Problem, codes};
 use crate::clock::Clock;
 use crate::db::count_statements;
@@ -13,7 +14,6 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -26,8 +26,6 @@ use tower_http::decompression::RequestDecompressionLayer;
 const TARGET_BYTES_MAX: usize = 8 * 1024;
 /// How long a request may take before it is given up.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
-/// Log lines that may wait for a slow disk; more are counted and dropped.
-const LOG_QUEUE_MAX: usize = 16 * 1024;
 
 /// Who calls, as an opaque name (a client id): set by the product's authentication, read by
 /// idempotency and the log.
@@ -73,7 +71,7 @@ struct Inner {
     plain: Router,
     compressed: Router,
     clock: Clock,
-    log: Option<SyncSender<String>>,
+    log: Option<RequestLog>,
     seen: RwLock<HashMap<(&'static str, u16), Instruments>>,
 }
 
@@ -90,7 +88,7 @@ impl Stack {
             .clone()
             .layer(CompressionLayer::new().compress_when(worth_it))
             .layer(RequestDecompressionLayer::new());
-        let log = log.map(spawn_log_writer);
+        let log = log.map(RequestLog::start);
         Stack(Arc::new(Inner {
             plain: router,
             compressed,
@@ -201,14 +199,11 @@ impl Stack {
         let bytes = response.body().size_hint().exact().unwrap_or(0);
         // Every value is ours or a checked token: nothing needs escaping but the method, which hyper
         // has limited to RFC 9110 token characters.
-        let line = format!(
+        log.write(format_args!(
             "{{\"at\":\"{}\",\"level\":\"info\",\"message\":\"request\",\"method\":\"{method}\",\"route\":\"{route}\",\"status\":{status},\"duration_ms\":{:.3},\"statements\":{statements},\"bytes\":{bytes},\"client\":\"{client}\",\"code\":\"{code}\",\"request_id\":\"{request_id}\"}}\n",
             self.0.clock.now().to_jiff(),
             took.as_secs_f64() * 1e3,
-        );
-        if let Err(TrySendError::Full(_)) = log.try_send(line) {
-            metrics::counter!("log_lines_dropped_total").increment(1);
-        }
+        ));
     }
 
     fn instruments(&self, route: &'static str, status: u16) -> (Counter, Histogram) {
@@ -236,29 +231,6 @@ impl Stack {
             made
         })
     }
-}
-
-/// Lines are written by a thread of their own, in batches: a request never waits for the disk.
-fn spawn_log_writer(mut out: Box<dyn std::io::Write + Send>) -> SyncSender<String> {
-    let (sender, lines) = sync_channel::<String>(LOG_QUEUE_MAX);
-    let spawned = std::thread::Builder::new()
-        .name("request-log".into())
-        .spawn(move || {
-            let mut batch = String::new();
-            while let Ok(line) = lines.recv() {
-                batch.push_str(&line);
-                while batch.len() < 64 * 1024 {
-                    let Ok(line) = lines.try_recv() else { break };
-                    batch.push_str(&line);
-                }
-                let _ = out.write_all(batch.as_bytes()).and_then(|()| out.flush()); // nowhere left to say so
-                batch.clear();
-            }
-        });
-    if let Err(error) = spawned {
-        tracing::error!(%error, "no request log: its thread did not start");
-    }
-    sender
 }
 
 fn request_id(headers: &HeaderMap) -> Arc<str> {

@@ -6,6 +6,7 @@ mod cursor;
 mod document;
 mod endpoint;
 mod layer;
+mod log;
 mod page;
 mod path;
 mod problem;

@@ -92,28 +92,46 @@ impl Page {
         key: &CursorKey,
         sort_key: impl Fn(&T) -> Vec<String>,
     ) -> Reply {
+        let more = self.cut(&mut rows);
+        let last = rows.last().filter(|_| more).map(sort_key);
+        let body = serde_json::to_string(&rows).expect("our own types serialise");
+        self.answer(body, total, self.neighbours(last, public_url, key))
+    }
+
+    /// Takes the rows beyond the page away; whether there were any.
+    pub fn cut<T>(&self, rows: &mut Vec<T>) -> bool {
         let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let more = rows.len() > wanted;
         rows.truncate(wanted);
+        more
+    }
+
+    /// The value of `Link`. `last` is the sort key of the page's last row when more follow.
+    pub fn neighbours(
+        &self,
+        last: Option<Vec<String>>,
+        public_url: &str,
+        key: &CursorKey,
+    ) -> String {
         let join = if self.base.contains('?') { '&' } else { '?' };
         let link = |part: String, rel: &str| {
             format!("<{public_url}{}{join}{part}>; rel=\"{rel}\"", self.base)
         };
         let mut links = Vec::with_capacity(3);
-        match rows.last() {
-            Some(_) if more && self.by_offset => {
+        match last {
+            Some(_) if self.by_offset => {
                 let next = self.offset.saturating_add(self.limit);
                 if next <= OFFSET_MAX {
                     links.push(link(format!("offset={next}"), "next"));
                 }
             }
-            Some(last) if more => {
+            Some(last) => {
                 links.push(link(
-                    format!("cursor={}", key.seal(&self.scope, &sort_key(last))),
+                    format!("cursor={}", key.seal(&self.scope, &last)),
                     "next",
                 ));
             }
-            _ => {}
+            None => {}
         }
         if self.by_offset && self.offset > 0 {
             links.push(link(
@@ -124,9 +142,14 @@ impl Page {
         if self.by_offset || self.after.is_some() {
             links.push(format!("<{public_url}{}>; rel=\"first\"", self.base));
         }
-        let mut reply = Reply::json(StatusCode::OK, &rows);
+        links.join(", ")
+    }
+
+    /// The answer whose rows are the JSON array `body`.
+    pub fn answer(&self, body: String, total: Option<i64>, links: String) -> Reply {
+        let mut reply = Reply::raw_json(StatusCode::OK, body);
         if !links.is_empty() {
-            reply = reply.with(header::LINK, &links.join(", "));
+            reply = reply.with(header::LINK, &links);
         }
         match total {
             Some(total) => reply.with(HeaderName::from_static("x-total-count"), &total.to_string()),
