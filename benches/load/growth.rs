@@ -64,6 +64,15 @@ pub async fn grow(dir: &Path, url: Option<&str>, shop: &Shop, wanted: usize) -> 
     added
 }
 
+/// Tells PostgreSQL how large its tables have become.
+pub async fn analyze(url: &str) {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+        .await
+        .expect("connects");
+    tokio::spawn(connection);
+    client.batch_execute("ANALYZE").await.expect("statistics");
+}
+
 /// PostgreSQL wants `WITH` after `INSERT INTO …`, SQLite takes it in both places.
 fn with_first(statement: String) -> String {
     let insert = statement.find("INSERT").expect("an insert");

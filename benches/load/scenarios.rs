@@ -62,6 +62,9 @@ pub fn run_engine(settings: &Settings, database_url: Option<&str>, report: &mut 
     );
     let (server, id, secret) = start(engine, dir.path(), url, report);
     let shop = runtime.block_on(seed(server, &id, &secret, settings.products));
+    if let Some(url) = url {
+        runtime.block_on(growth::analyze(url)); // as autovacuum does within a minute
+    }
     let mut bench = Bench {
         settings,
         engine,

@@ -207,10 +207,9 @@ pub async fn list(
             &[Param::Int(*time), Param::Text(id)],
         );
     }
-    let window = [Param::Int(page.fetch()), Param::Int(page.offset)];
     select
         .push("ORDER BY created_at, id")
-        .bind("LIMIT {} OFFSET {}", &window);
+        .window(page.fetch(), page.offset);
     select.fetch_all(tx, notification).await
 }
 

@@ -441,10 +441,7 @@ pub fn list_statement<'a>(list: &'a ListOrders, page: &'a Page) -> Select<'a> {
     }
     select
         .push(&format!("ORDER BY {column} {order}, id {order}"))
-        .bind(
-            "LIMIT {} OFFSET {}",
-            &[Param::Int(page.fetch()), Param::Int(page.offset)],
-        );
+        .window(page.fetch(), page.offset);
     select
 }
 

@@ -130,10 +130,9 @@ pub async fn list(
             &[Param::Int(time), Param::Text(id)],
         );
     }
-    select.push("ORDER BY created_at, id").bind(
-        "LIMIT {} OFFSET {}",
-        &[Param::Int(page.fetch()), Param::Int(page.offset)],
-    );
+    select
+        .push("ORDER BY created_at, id")
+        .window(page.fetch(), page.offset);
     select.fetch_all(tx, run).await
 }
 

@@ -158,10 +158,7 @@ impl<'a> Wanted<'a> {
                 select.push("ORDER BY username_folded, id");
             }
         }
-        select.bind(
-            "LIMIT {} OFFSET {}",
-            &[Param::Int(page.fetch()), Param::Int(page.offset)],
-        );
+        select.window(page.fetch(), page.offset);
         select
     }
 }

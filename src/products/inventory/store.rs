@@ -422,10 +422,9 @@ pub fn levels_select<'a>(query: &'a ListLevels, page: &'a Page) -> Select<'a> {
             .push("AND")
             .bind("(s.variant_id, s.location_id) > ({}, {})", &key);
     }
-    select.push("ORDER BY s.variant_id, s.location_id").bind(
-        "LIMIT {} OFFSET {}",
-        &[Param::Int(page.fetch()), Param::Int(page.offset)],
-    );
+    select
+        .push("ORDER BY s.variant_id, s.location_id")
+        .window(page.fetch(), page.offset);
     select
 }
 
@@ -515,10 +514,9 @@ pub fn movements_select<'a>(query: &'a ListMovements, page: &'a Page) -> Select<
             &[Param::Int(time), Param::Text(id)],
         );
     }
-    select.push("ORDER BY created_at, id").bind(
-        "LIMIT {} OFFSET {}",
-        &[Param::Int(page.fetch()), Param::Int(page.offset)],
-    );
+    select
+        .push("ORDER BY created_at, id")
+        .window(page.fetch(), page.offset);
     select
 }
 
@@ -563,10 +561,9 @@ pub async fn locations(tx: &mut Tx, page: &Page) -> Result<Vec<Location>, DbErro
             &[Param::Int(time), Param::Text(id)],
         );
     }
-    select.push("ORDER BY created_at, id").bind(
-        "LIMIT {} OFFSET {}",
-        &[Param::Int(page.fetch()), Param::Int(page.offset)],
-    );
+    select
+        .push("ORDER BY created_at, id")
+        .window(page.fetch(), page.offset);
     select
         .fetch_all(tx, |row| {
             Ok(Location {

@@ -174,10 +174,7 @@ pub fn list_select<'a>(query: &'a ListProducts, page: &'a Page, at_micros: i64) 
     }
     select
         .push(&format!("ORDER BY {column}{direction}, id{direction}"))
-        .bind(
-            "LIMIT {} OFFSET {}",
-            &[Param::Int(page.fetch()), Param::Int(page.offset)],
-        );
+        .window(page.fetch(), page.offset);
     select
 }
 

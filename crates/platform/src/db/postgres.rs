@@ -24,7 +24,11 @@ const READERS: usize = 4;
 const STATEMENTS_MAX: usize = 512;
 /// Session limits, so that no statement, lock or forgotten transaction holds others up for ever.
 const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '5s';
-    SET idle_in_transaction_session_timeout = '30s'; SET application_name = 'tradepost'";
+    SET idle_in_transaction_session_timeout = '30s'; SET application_name = 'tradepost'; SET jit = off";
+/// Short reads want few rows by an index. Where the planner must guess how many (a table that was not analysed yet, a
+/// plan for all values) it is told not to read whole tables in order to join them.
+const SHORT_READS: &str =
+    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off";
 
 pub(super) struct Postgres {
     pool: Pool<Connector>,
@@ -95,7 +99,12 @@ impl Postgres {
         let mut slot = self.readers[index].lock().await;
         let conn = match slot.as_ref() {
             Some(conn) if !conn.client.is_closed() => conn.clone(),
-            _ => slot.insert(Arc::new(self.connector.open().await?)).clone(),
+            _ => {
+                let conn = self.connector.open().await?;
+                let set = conn.client.batch_execute(SHORT_READS).await;
+                set.map_err(failed)?;
+                slot.insert(Arc::new(conn)).clone()
+            }
         };
         Ok(Tx::new(TxEngine::Postgres(PgTx::Shared(conn))))
     }

@@ -64,6 +64,16 @@ impl<'a> Select<'a> {
             .bind(&format!("{column} IN ({marks})"), values)
     }
 
+    /// At most `rows` rows after the first `skipped`. The number of rows is written out: PostgreSQL plans a statement
+    /// once for all values, and one that may return any number of rows is planned for many.
+    pub fn window(&mut self, rows: i64, skipped: i64) -> &mut Self {
+        self.push("LIMIT").push(&rows.to_string());
+        if skipped > 0 {
+            self.bind("OFFSET {}", &[Param::Int(skipped)]);
+        }
+        self
+    }
+
     /// The text so far, for the test that reads query plans.
     pub fn sql(&self) -> &str {
         &self.sql
