@@ -71,7 +71,7 @@ pub struct Level {
 }
 
 const HEAD_COLUMNS: &str = "v.id, s.on_hand, s.allocated, p.id, p.version";
-const WITH_LEVELS: &str = "p LEFT JOIN variants v ON v.product_id = p.id AND v.deleted_at IS NULL LEFT JOIN stock s ON s.variant_id = v.id";
+const WITH_LEVELS: &str = "LEFT JOIN variants v ON v.product_id = p.id AND v.deleted_at IS NULL LEFT JOIN stock s ON s.variant_id = v.id";
 
 /// Adds a row of a head: there is one for each level, those of one product together.
 fn add_head(heads: &mut Vec<Head>, row: &Row<'_>, sort_key: String) -> Result<(), DbError> {
@@ -106,7 +106,8 @@ pub async fn list(
     let by_text = matches!(sort, Sort::Title | Sort::TitleDown);
     let inner = list_select(query, page, at.micros());
     let sql = format!(
-        "SELECT {HEAD_COLUMNS}, p.{column} FROM ({}) {WITH_LEVELS} ORDER BY p.{column}{direction}, p.id{direction}",
+        "SELECT {HEAD_COLUMNS}, p.{column} FROM ({}) page JOIN products p ON p.id = page.id {WITH_LEVELS} \
+        ORDER BY p.{column}{direction}, p.id{direction}",
         inner.sql()
     );
     let mut heads = Vec::new();
@@ -127,7 +128,7 @@ pub async fn heads_of(tx: &mut Tx, ids: &[ProductId]) -> Result<Vec<Head>, DbErr
         return Ok(Vec::new());
     }
     let sql = format!(
-        "SELECT {HEAD_COLUMNS} FROM products {WITH_LEVELS} WHERE p.id IN ({}) AND p.deleted_at IS NULL ORDER BY p.id",
+        "SELECT {HEAD_COLUMNS} FROM products p {WITH_LEVELS} WHERE p.id IN ({}) AND p.deleted_at IS NULL ORDER BY p.id",
         placeholders(1, ids.len())
     );
     let ids: Vec<Param<'_>> = ids.iter().map(|id| Param::Text(id.as_str())).collect();
@@ -149,14 +150,13 @@ pub async fn count(tx: &mut Tx, query: &ListProducts, at_micros: i64) -> Result<
         .await
 }
 
-/// The page of [`list`]: which products, in which order.
+/// The page of [`list`]: which products, in which order. It takes no more than the index of the order holds, so that
+/// rows that are only skipped are not looked at.
 pub fn list_select<'a>(query: &'a ListProducts, page: &'a Page, at_micros: i64) -> Select<'a> {
     let sort = query.sort.unwrap_or_default();
     let (column, direction) = (sort.column(), direction(sort));
     let compare = if sort.is_descending() { "<" } else { ">" };
-    let mut select = Select::new(&format!(
-        "SELECT id, version, {column} FROM products WHERE deleted_at IS NULL"
-    ));
+    let mut select = Select::new(&format!("SELECT id FROM products WHERE deleted_at IS NULL"));
     filter(&mut select, query, at_micros);
     let key = match sort {
         Sort::Title | Sort::TitleDown => page.after.as_deref().and_then(|after| match after {
