@@ -251,12 +251,12 @@ impl Asked {
         })
     }
 
-    /// The client behind `credentials`, or the one refusal for all that can be wrong with them.
+    /// The client behind `credentials` and the id of the secret that it showed, or the one refusal for all that can be wrong with them.
     async fn client(
         &self,
         app: &App,
         credentials: &Credentials,
-    ) -> Result<Arc<Client>, OAuthError> {
+    ) -> Result<(Arc<Client>, String), OAuthError> {
         let (id, now) = (&credentials.id, self.now.to_jiff());
         let throttle = &app.oauth.throttle;
         throttle
@@ -273,23 +273,28 @@ impl Asked {
             let found = app.oauth.client_afresh(&app.db, id, self.now).await;
             client = found.map_err(|error| unavailable(&error))?;
         }
-        match authenticate(client.as_deref(), &credentials.secret, self.address, now) {
-            Ok(secret) => app.oauth.note_use(secret, self.now),
-            Err(reason) => {
-                throttle.failed(Some(id), self.address, now);
-                tracing::info!(client = id.as_str(), %reason, "a client was refused");
-                return Err(credentials.refused());
-            }
-        }
+        let secret_id =
+            match authenticate(client.as_deref(), &credentials.secret, self.address, now) {
+                Ok(secret) => {
+                    app.oauth.note_use(secret, self.now);
+                    secret.id.clone()
+                }
+                Err(reason) => {
+                    throttle.failed(Some(id), self.address, now);
+                    tracing::info!(client = id.as_str(), %reason, "a client was refused");
+                    return Err(credentials.refused());
+                }
+            };
         throttle.succeeded(id, self.address);
-        client.ok_or_else(|| credentials.refused())
+        let client = client.ok_or_else(|| credentials.refused())?;
+        Ok((client, secret_id))
     }
 }
 
 async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
     let asked = Asked::read(app, request).await?;
     let request = asked.parse(app, TokenRequest::parse)?;
-    let client = asked.client(app, &request.client).await?;
+    let (client, secret_id) = asked.client(app, &request.client).await?;
     let audience = app.oauth.signer.audience();
     if request.resource.is_some_and(|wanted| wanted != audience) {
         return Err(OAuthError::InvalidTarget);
@@ -300,6 +305,7 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
     };
     let grant = Grant {
         client_id: &client.id,
+        secret_id: &secret_id,
         subject: client.id.as_str(),
         scopes: client.scopes.narrow(request.scope.as_deref())?,
         algorithm: client.signing_alg,
@@ -323,7 +329,7 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
 async fn kill(app: &App, request: Request) -> Result<(), OAuthError> {
     let asked = Asked::read(app, request).await?;
     let request = asked.parse(app, RevokeRequest::parse)?;
-    let client = asked.client(app, &request.client).await?;
+    let (client, _) = asked.client(app, &request.client).await?;
     let now = asked.now.to_jiff();
     let Ok(claims) = app.oauth.signer.verify(&request.token, now) else {
         return Ok(()); // not a living token of ours: nothing is left to do (RFC 7009 §2.2)

@@ -12,7 +12,7 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use platform::clock::Timestamp;
-use platform::db::{Db, DbError};
+use platform::db::{Db, DbError, Tx};
 use platform::secrets::MasterKey;
 use quick_cache::sync::Cache;
 use std::collections::BTreeMap;
@@ -105,17 +105,35 @@ impl OAuth {
                 _ => break,
             }
         }
-        for (client, not_before) in store::revoked_clients(&mut tx, now - TOKEN_LIFE_MAX).await? {
-            let (not_before, now) = (not_before.to_jiff(), now.to_jiff());
-            let revocations = self.signer.revocations();
-            revocations.revoke_client(&client, not_before, now);
-        }
+        self.refresh_clients(&mut tx, now).await?;
         let keys = store::keys(&mut tx).await?;
         if !self.signer.holds(&keys) {
             let ring = KeyRing::open(&keys, &self.master)?;
             self.signer.replace_keys(ring);
         }
         self.seen.store(now.micros(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// What was done to whole clients and to secrets. A node that did not know may have issued tokens since:
+    /// they are dead, and here nothing more is issued from what was remembered.
+    async fn refresh_clients(&self, tx: &mut Tx, now: Timestamp) -> Result<(), DbError> {
+        let revocations = self.signer.revocations();
+        let after = now - TOKEN_LIFE_MAX - REVOCATION_LATE_MAX;
+        for client in store::revoked_clients(tx, after).await? {
+            let at = client.revoked_at.to_jiff();
+            if !client.disabled {
+                revocations.revoke_client(&client.id, at, now.to_jiff());
+            } else if revocations.disable_client(&client.id, at, now.to_jiff()) {
+                self.clients.remove(&client.id);
+            }
+        }
+        for secret in store::ended_secrets(tx, after, now).await? {
+            let at = secret.ended_at.to_jiff();
+            if revocations.end_secret(&secret.id, at, now.to_jiff()) {
+                self.clients.remove(&secret.client_id);
+            }
+        }
         Ok(())
     }
 

@@ -32,7 +32,7 @@ pub mod token;
 
 pub use admin::{
     AdminError, ListedClient, ListedSecret, NewClient, OVERLAP_DEFAULT, OVERLAP_MAX, create_client,
-    list_clients, revoke_client, rotate_secret,
+    end_of_secret, list_clients, revoke_client, rotate_secret,
 };
 pub use guard::Caller;
 pub use memory::{OAuth, OpenError};

@@ -43,6 +43,7 @@ fn shop() -> ClientId {
 fn grant(client_id: &ClientId, algorithm: Algorithm) -> Grant<'_> {
     Grant {
         client_id,
+        secret_id: "sec_01hf3v6q9g0123456789abcdef",
         subject: client_id.as_str(),
         scopes: Scopes::parse("orders:write products:read").unwrap(),
         algorithm,
