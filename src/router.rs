@@ -13,7 +13,9 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
-use platform::http::{Access, Answered, Endpoint, Problem, codes, delete, get, patch, post, put};
+use platform::http::{
+    Access, Answered, Endpoint, Front, Problem, Stack, codes, delete, get, patch, post, put,
+};
 
 fn needs(scope: Scope) -> Access {
     Access::Scope(scope.name())
@@ -173,6 +175,15 @@ pub fn router(app: App) -> Router {
     router
         .fallback(async || Problem::new(&codes::NOT_FOUND, "no such path"))
         .with_state(app)
+}
+
+/// The whole HTTP face of `app`; `log` is where the line of each request goes.
+pub fn stack(app: &App, log: Option<Box<dyn std::io::Write + Send>>) -> Stack {
+    let front = Front {
+        trusted_proxies: app.config.trusted_proxies.clone(),
+        https: app.config.public_url.starts_with("https://"),
+    };
+    Stack::new(router(app.clone()), app.clock.clone(), log, front)
 }
 
 /// The methods of a path as `Allow` lists them.

@@ -3,10 +3,10 @@
 use super::{Failure, print};
 use crate::app::App;
 use crate::config::{Config, Role, Settings, Source};
-use crate::router::router;
+use crate::router;
 use crate::{demo, tasks};
 use platform::clock::Clock;
-use platform::http::{Stack, bind, serve};
+use platform::http::{bind, serve};
 use std::fs::File;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -73,7 +73,7 @@ async fn work(app: &App, listener: Option<TcpListener>, signals: (Signal, Signal
                 true => Some(Box::new(std::io::stdout())),
                 false => None,
             };
-            let stack = Stack::new(router(app.clone()), app.clock.clone(), log);
+            let stack = router::stack(app, log);
             serve(listener, stack, tasks::stop_of(stopped)).await;
         }
         None => tasks::stop_of(stopped).await,

@@ -1,6 +1,6 @@
 //! Handlers of `/oauth/*` and `/.well-known/*`.
 
-use super::client::{Client, authenticate};
+use super::client::{Client, ClientId, authenticate};
 use super::error::{OAuthError, codes};
 use super::request::{Credentials, Message, RevokeRequest, TokenRequest};
 use super::revocation::RevokedToken;
@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use platform::clock::Timestamp;
-use platform::http::{Operation, PeerAddress, Reply, read_body};
+use platform::http::{ClientAddress, Operation, Reply, read_body};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -84,7 +84,7 @@ pub struct RevokeBody {
 /// What `POST /oauth/token` promises.
 pub fn token_operation() -> Operation {
     Operation::new("createToken", TAG, "Exchanges client credentials for an access token.")
-        .describe("JSON or form, with the secret in the body or in HTTP Basic. Errors have the form of RFC 6749 §5.2. After ten wrong secrets within a minute a client is paused for a minute at the address they came from: 429 with `Retry-After`.")
+        .describe("JSON or form, with the secret in the body or in HTTP Basic. Errors have the form of RFC 6749 §5.2. After ten wrong secrets within a minute a client is paused for a minute at the address they came from, and after a hundred within ten minutes that address is paused for a quarter of an hour for all who show a wrong secret: 429 with `Retry-After`.")
         .body::<TokenBody>()
         .body_also_as(FORM)
         .body_example(json!({ "grant_type": "client_credentials", "client_id": "YOUR_CLIENT_ID", "client_secret": "YOUR_CLIENT_SECRET" }))
@@ -222,7 +222,7 @@ impl Asked {
         let body = read_body(&parts.headers, body)
             .await
             .map_err(|problem| OAuthError::invalid_request(problem.code().title))?;
-        let peer = parts.extensions.get::<PeerAddress>();
+        let peer = parts.extensions.get::<ClientAddress>();
         Ok(Asked {
             address: peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0),
             now: app.clock.now(),
@@ -243,12 +243,18 @@ impl Asked {
             authorization: text(header::AUTHORIZATION),
             body: &self.body,
         };
-        read(message).inspect_err(|error| {
-            if matches!(error, OAuthError::InvalidClient { .. }) {
-                let throttle = &app.oauth.throttle;
-                throttle.failed(None, self.address, self.now.to_jiff());
-            }
+        read(message).map_err(|error| match error {
+            OAuthError::InvalidClient { .. } => self.failed(app, None, error),
+            other => other,
         })
+    }
+
+    /// Counts a failure, and answers it: with `refusal`, or not at all while the address is paused.
+    fn failed(&self, app: &App, id: Option<&ClientId>, refusal: OAuthError) -> OAuthError {
+        let (throttle, now) = (&app.oauth.throttle, self.now.to_jiff());
+        let paused = throttle.check_address(self.address, now);
+        throttle.failed(id, self.address, now);
+        paused.map_or_else(OAuthError::from, |()| refusal)
     }
 
     /// The client behind `credentials` and the id of the secret that it showed, or the one refusal for all that can be wrong with them.
@@ -259,35 +265,33 @@ impl Asked {
     ) -> Result<(Arc<Client>, String), OAuthError> {
         let (id, now) = (&credentials.id, self.now.to_jiff());
         let throttle = &app.oauth.throttle;
-        throttle
-            .check(Some(id), self.address, now)
-            .map_err(|paused| OAuthError::TooManyRequests {
-                retry_after_seconds: paused.retry_after_seconds,
-            })?;
+        throttle.check_pair(id, self.address, now)?;
+        let Some(secret) = &credentials.secret else {
+            return Err(self.failed(app, Some(id), credentials.refused()));
+        };
         let opens = |client: &Option<Arc<Client>>| {
-            authenticate(client.as_deref(), &credentials.secret, self.address, now).is_ok()
+            authenticate(client.as_deref(), secret, self.address, now).is_ok()
         };
         let found = app.oauth.client(&app.db, id, self.now).await;
         let mut client = found.map_err(|error| unavailable(&error))?;
-        if !opens(&client) {
+        // Others may have paused the address: whoever knows the secret gets in, whoever does not costs little.
+        if !opens(&client) && throttle.check_address(self.address, now).is_ok() {
             let found = app.oauth.client_afresh(&app.db, id, self.now).await;
             client = found.map_err(|error| unavailable(&error))?;
         }
-        let secret_id =
-            match authenticate(client.as_deref(), &credentials.secret, self.address, now) {
-                Ok(secret) => {
-                    app.oauth.note_use(secret, self.now);
-                    secret.id.clone()
-                }
-                Err(reason) => {
-                    throttle.failed(Some(id), self.address, now);
-                    tracing::info!(client = id.as_str(), %reason, "a client was refused");
-                    return Err(credentials.refused());
-                }
-            };
-        throttle.succeeded(id, self.address);
-        let client = client.ok_or_else(|| credentials.refused())?;
-        Ok((client, secret_id))
+        match authenticate(client.as_deref(), secret, self.address, now) {
+            Ok(matched) => {
+                app.oauth.note_use(matched, self.now);
+                throttle.succeeded(id, self.address);
+                let secret_id = matched.id.clone();
+                let client = client.ok_or_else(|| credentials.refused())?;
+                Ok((client, secret_id))
+            }
+            Err(reason) => {
+                tracing::info!(client = id.as_str(), %reason, "a client was refused");
+                Err(self.failed(app, Some(id), credentials.refused()))
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What happens around every request: its id, limits, error form, headers, metrics and one log line.
 
+use super::network::{Network, client_address};
 use super::problem::{LoggedCode, Problem, codes};
 use crate::clock::Clock;
 use crate::db::count_statements;
@@ -38,9 +39,18 @@ pub struct ClientName(pub Arc<str>);
 #[derive(Clone, Debug)]
 pub struct RequestId(pub Arc<str>);
 
-/// The address of the peer, as the connection sees it.
+/// The address of the client: the peer of the connection, or whom a trusted proxy names.
 #[derive(Clone, Copy, Debug)]
-pub struct PeerAddress(pub IpAddr);
+pub struct ClientAddress(pub IpAddr);
+
+/// What stands between the clients and this server.
+#[derive(Clone, Debug, Default)]
+pub struct Front {
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Whether clients come by HTTPS: then they are told to stay there.
+    pub https: bool,
+}
 
 /// The route that answered, for log and metrics: set on the response by the product's guard.
 #[derive(Clone, Debug)]
@@ -74,12 +84,18 @@ struct Inner {
     compressed: Router,
     clock: Clock,
     log: Option<SyncSender<String>>,
+    front: Front,
     seen: RwLock<HashMap<(&'static str, u16), Instruments>>,
 }
 
 impl Stack {
     /// `log` is where the line of each request goes; `None` writes none.
-    pub fn new(router: Router, clock: Clock, log: Option<Box<dyn std::io::Write + Send>>) -> Stack {
+    pub fn new(
+        router: Router,
+        clock: Clock,
+        log: Option<Box<dyn std::io::Write + Send>>,
+        front: Front,
+    ) -> Stack {
         let worth_it = SizeAbove::new(1024).and(
             |_: StatusCode,
              _: axum::http::Version,
@@ -96,6 +112,7 @@ impl Stack {
             compressed,
             clock,
             log,
+            front,
             seen: RwLock::default(),
         }))
     }
@@ -103,13 +120,14 @@ impl Stack {
     /// Answers one request.
     pub async fn handle(&self, request: Request<Body>, peer: IpAddr) -> Response {
         let started = Instant::now();
+        let address = client_address(peer, request.headers(), &self.0.front.trusted_proxies);
         let request_id = request_id(request.headers());
         let method = request.method().clone();
         let traceparent = request.headers().get("traceparent").cloned();
         let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
         let scope = REQUEST_ID.scope(
             request_id.clone(),
-            count_statements(self.answer(request, peer, &request_id)),
+            count_statements(self.answer(request, address, &request_id)),
         );
         let (mut response, statements) = scope.await;
         if let Some(tags) = if_none_match {
@@ -119,6 +137,7 @@ impl Stack {
         self.record(
             &method,
             &response,
+            address,
             &request_id,
             statements,
             started.elapsed(),
@@ -129,7 +148,7 @@ impl Stack {
     async fn answer(
         &self,
         mut request: Request<Body>,
-        peer: IpAddr,
+        address: IpAddr,
         request_id: &Arc<str>,
     ) -> Response {
         let target = request
@@ -156,7 +175,7 @@ impl Stack {
         request
             .extensions_mut()
             .insert(RequestId(request_id.clone()));
-        request.extensions_mut().insert(PeerAddress(peer));
+        request.extensions_mut().insert(ClientAddress(address));
         let router = if coded {
             &self.0.compressed
         } else {
@@ -180,6 +199,7 @@ impl Stack {
         &self,
         method: &Method,
         response: &Response,
+        address: IpAddr,
         request_id: &str,
         statements: u64,
         took: Duration,
@@ -202,7 +222,7 @@ impl Stack {
         // Every value is ours or a checked token: nothing needs escaping but the method, which hyper
         // has limited to RFC 9110 token characters.
         let line = format!(
-            "{{\"at\":\"{}\",\"level\":\"info\",\"message\":\"request\",\"method\":\"{method}\",\"route\":\"{route}\",\"status\":{status},\"duration_ms\":{:.3},\"statements\":{statements},\"bytes\":{bytes},\"client\":\"{client}\",\"code\":\"{code}\",\"request_id\":\"{request_id}\"}}\n",
+            "{{\"at\":\"{}\",\"level\":\"info\",\"message\":\"request\",\"method\":\"{method}\",\"route\":\"{route}\",\"status\":{status},\"duration_ms\":{:.3},\"statements\":{statements},\"bytes\":{bytes},\"client\":\"{client}\",\"address\":\"{address}\",\"code\":\"{code}\",\"request_id\":\"{request_id}\"}}\n",
             self.0.clock.now().to_jiff(),
             took.as_secs_f64() * 1e3,
         );

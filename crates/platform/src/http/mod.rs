@@ -6,6 +6,7 @@ mod cursor;
 mod document;
 mod endpoint;
 mod layer;
+mod network;
 mod page;
 mod path;
 mod problem;
@@ -22,7 +23,8 @@ pub use command::{
 pub use cursor::CursorKey;
 pub use document::{Document, given};
 pub use endpoint::{Access, Endpoint, Operation, delete, get, patch, post, put};
-pub use layer::{Answered, ClientName, PeerAddress, RequestId, Stack, current_request_id};
+pub use layer::{Answered, ClientAddress, ClientName, Front, RequestId, Stack, current_request_id};
+pub use network::{Network, NetworkError};
 pub use page::{Page, PageQuery};
 pub use path::Path;
 pub use problem::{Code, FieldError, Place, Problem, codes};
