@@ -232,6 +232,35 @@ async fn each_path_knows_the_documented_methods_and_no_other() {
     }
 }
 
+/// A misspelt parameter must not be ignored anywhere: `POST /v2/orders?dryrun=true` would place an order.
+#[tokio::test]
+async fn every_operation_refuses_a_parameter_that_it_does_not_know() {
+    let app = TestApp::start().await;
+    let shop = app.client(&Scopes::all().to_string()).await;
+    for operation in operations(&document()) {
+        let name = operation.name();
+        let target = format!("{}?zzz=1", operation.target());
+        let call = shop.request(operation.method.clone(), &target);
+        let reply = call.json(&serde_json::json!({})).send().await;
+        if operation.path.starts_with("/oauth/") {
+            assert_eq!(
+                reply.json()["error"],
+                "invalid_request",
+                "{name}: the body alone is read"
+            );
+            continue;
+        }
+        assert_eq!(
+            (reply.status, reply.code().as_str()),
+            (400, "invalid_parameter"),
+            "{name}"
+        );
+        let error = &reply.json()["errors"][0];
+        assert_eq!(error["parameter"], "zzz", "{name}");
+        assert_eq!(error["code"], "unknown_parameter", "{name}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_there_is_a_problem() {
     let app = TestApp::start().await;

@@ -22,7 +22,7 @@ pub use command::{
 };
 pub use cursor::CursorKey;
 pub use document::{Document, given};
-pub use endpoint::{Access, Endpoint, Operation, delete, get, patch, post, put};
+pub use endpoint::{Access, CheckQuery, Endpoint, Operation, delete, get, patch, post, put};
 pub use layer::{Answered, ClientAddress, ClientName, Front, RequestId, Stack, current_request_id};
 pub use network::{Network, NetworkError};
 pub use page::{Page, PageQuery};
