@@ -211,6 +211,11 @@ async fn each_path_knows_the_documented_methods_and_no_other() {
         );
         assert_eq!(options.header("access-control-allow-origin"), "*");
         assert_eq!(options.header("access-control-max-age"), "7200");
+        let patch = match documented.contains("PATCH") {
+            true => "application/merge-patch+json, application/json",
+            false => "",
+        };
+        assert_eq!(options.header("accept-patch"), patch, "{path}");
         let headers = options.header("access-control-allow-headers");
         for name in [
             "Authorization",
@@ -259,6 +264,44 @@ async fn every_operation_refuses_a_parameter_that_it_does_not_know() {
         assert_eq!(error["parameter"], "zzz", "{name}");
         assert_eq!(error["code"], "unknown_parameter", "{name}");
     }
+}
+
+#[tokio::test]
+async fn every_answer_says_what_it_depends_on_and_what_a_browser_may_do() {
+    let app = TestApp::start_with(|config| config.public_url = "https://shop.example".into()).await;
+    let anyone = app.anonymous();
+    let plain = anyone.get("/openapi.json").await;
+    for coding in [
+        "gzip",
+        "identity;q=0, *;q=0",
+        "identity;q=0",
+        "*;q=0, identity",
+        "zstd;q=0",
+    ] {
+        let call = anyone.request(Method::GET, "/openapi.json");
+        let reply = call.header("accept-encoding", coding).send().await;
+        assert_eq!(reply.status, 200, "{coding}");
+        match coding {
+            "gzip" => assert_eq!(reply.header("content-encoding"), "gzip"),
+            _ => assert_eq!(reply.body, plain.body, "{coding}"),
+        }
+        let depends = "Accept, Accept-Encoding, Authorization, Origin";
+        assert_eq!(reply.header("vary"), depends, "{coding}");
+        assert_eq!(reply.headers.get_all("vary").iter().count(), 1);
+    }
+    for reply in [
+        plain,
+        anyone.get("/v2/users").await,
+        anyone.get("/none").await,
+    ] {
+        assert!(reply.header("permissions-policy").contains("camera=()"));
+        assert_eq!(
+            reply.header("strict-transport-security"),
+            "max-age=31536000"
+        );
+    }
+    let without = TestApp::start().await.anonymous().get("/healthz").await;
+    assert_eq!(without.header("strict-transport-security"), "");
 }
 
 #[tokio::test]

@@ -23,6 +23,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::time::Duration;
 
+/// What a PATCH takes, as `Accept-Patch` says it (RFC 5789 §3.1).
+pub const PATCH_TYPES: &str = "application/merge-patch+json, application/json";
 /// The largest request body, after decompression.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// How long a body may take to arrive.
@@ -224,10 +226,7 @@ fn require_json(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     let (accepts, types) = match *method {
-        Method::PATCH => (
-            "accept-patch",
-            "application/merge-patch+json, application/json",
-        ),
+        Method::PATCH => ("accept-patch", PATCH_TYPES),
         _ => ("accept-post", "application/json"),
     };
     Err(Problem::new(
@@ -237,7 +236,7 @@ fn require_json(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     .header(HeaderName::from_static(accepts), types))
 }
 
-fn invalid_header(name: &'static str, expected: &str) -> Problem {
+pub(super) fn invalid_header(name: &'static str, expected: &str) -> Problem {
     let error = FieldError {
         place: Place::Header(name),
         code: "invalid_format",

@@ -18,7 +18,7 @@ mod strict;
 
 pub use command::{
     BODY_BYTES_MAX, Command, IDEMPOTENCY_KEY_PATTERN, IF_MATCH_PATTERN, MergePatch, NoFields, Once,
-    erase_answers, forget_expired_keys, read_body,
+    PATCH_TYPES, erase_answers, forget_expired_keys, read_body,
 };
 pub use cursor::CursorKey;
 pub use document::{Document, given};

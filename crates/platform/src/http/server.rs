@@ -16,8 +16,12 @@ use tokio::sync::Semaphore;
 
 /// Connections at a time; more wait in the kernel's backlog.
 const CONNECTIONS_MAX: usize = 10_000;
-/// All header fields of a request together.
-const HEADER_BYTES_MAX: usize = 32 * 1024;
+/// Target and header fields of a request on HTTP/1.1, and how many fields: more than the [`Stack`] accepts, so
+/// that it can say what is wrong. Beyond it the connection just ends.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+const HEADERS_MAX: usize = 256;
+/// The same on HTTP/2, which refuses by itself.
+const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 /// How long a client may take to send its header fields, and how long an idle connection is kept.
 const HEADER_TIME: Duration = Duration::from_secs(75);
 /// How long requests that are being answered may take when the server is asked to stop.
@@ -55,12 +59,13 @@ pub async fn serve(listener: TcpListener, stack: Stack, stop: impl Future<Output
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
-        .max_buf_size(HEADER_BYTES_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
         .pipeline_flush(true);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(HEADER_BYTES_MAX as u32)
+        .max_header_list_size(HEADER_LIST_BYTES_MAX)
         .max_concurrent_streams(256);
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -113,7 +118,13 @@ fn open(
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let stack = stack.clone();
-        async move { Ok::<_, Infallible>(stack.handle(request.map(Body::new), peer.ip()).await) }
+        async move {
+            Ok::<_, Infallible>(
+                stack
+                    .handle_from_wire(request.map(Body::new), peer.ip())
+                    .await,
+            )
+        }
     });
     builder.serve_connection(TokioIo::new(stream), service)
 }
