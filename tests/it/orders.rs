@@ -228,6 +228,7 @@ async fn an_order_moves_only_along_its_axis() {
         (stale.status, stale.code().as_str()),
         (412, "precondition_failed")
     );
+    assert_eq!(stale.header("etag"), confirmed.header("etag"));
     let cancelled = shop
         .post(
             &format!("{path}/cancel"),

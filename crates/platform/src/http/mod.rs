@@ -5,6 +5,7 @@ mod command;
 mod cursor;
 mod document;
 mod endpoint;
+mod if_match;
 mod layer;
 mod network;
 mod page;
@@ -17,12 +18,13 @@ mod server;
 mod strict;
 
 pub use command::{
-    BODY_BYTES_MAX, Command, IDEMPOTENCY_KEY_PATTERN, IF_MATCH_PATTERN, MergePatch, NoFields, Once,
-    PATCH_TYPES, erase_answers, forget_expired_keys, read_body,
+    BODY_BYTES_MAX, Command, IDEMPOTENCY_KEY_PATTERN, MergePatch, NoFields, Once, PATCH_TYPES,
+    erase_answers, forget_expired_keys, read_body,
 };
 pub use cursor::CursorKey;
 pub use document::{Document, given};
 pub use endpoint::{Access, CheckQuery, Endpoint, Operation, delete, get, patch, post, put};
+pub use if_match::{IF_MATCH_PATTERN, IfMatch};
 pub use layer::{Answered, ClientAddress, ClientName, Front, RequestId, Stack, current_request_id};
 pub use network::{Network, NetworkError};
 pub use page::{Page, PageQuery};
