@@ -66,6 +66,8 @@ pub struct ListedSecret {
 pub enum AdminError {
     #[error("there is no client {0}")]
     NoClient(ClientId),
+    #[error("the client {0} is revoked, and that is final: create another one")]
+    Revoked(ClientId),
     #[error("an old secret can live on for at most 168 hours")]
     OverlapTooLong,
     #[error(transparent)]
@@ -134,6 +136,10 @@ pub async fn rotate_secret(
     }
     let touched = store::touch_client(tx, id, now).await?;
     let version = touched.ok_or_else(|| AdminError::NoClient(id.clone()))?;
+    let client = store::find_client(tx, id).await?;
+    if client.is_none_or(|client| client.disabled_at.is_some()) {
+        return Err(AdminError::Revoked(id.clone()));
+    }
     let end = end_of_secret(now, overlap);
     let old = store::secrets(tx, id).await?;
     for (index, secret) in old.iter().enumerate() {

@@ -127,7 +127,7 @@ pub async fn revoke(State(app): State<App>, request: Request) -> Response {
 /// What `GET /.well-known/jwks.json` promises.
 pub fn keys_operation() -> Operation {
     Operation::new("getKeys", TAG, "The public keys that verify access tokens.")
-        .describe("A JSON Web Key Set (RFC 7517) with the keys of EdDSA, ES256 and RS256 that sign now, sign next or have signed what may still live. A new key is here 24 hours before it signs. HS256 keys are secrets of this server and never shown.")
+        .describe("A JSON Web Key Set (RFC 7517) with the keys of EdDSA, ES256 and RS256 that sign now, sign next or have signed what may still live. A new key is here 24 hours before it signs; the first key of an algorithm, as soon as a client that asks for it is registered. HS256 keys are secrets of this server and never shown.")
         .returns::<Value>(200, "The key set.")
         .example(json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "use": "sig", "alg": "EdDSA", "kid": "4kfWm1wD0hZ2uQ9b" }] }))
 }

@@ -201,6 +201,16 @@ impl OAuth {
         self.rotate_keys(db, now).await
     }
 
+    /// Makes the keys that clients registered lately ask for, so that they are published before they sign.
+    pub async fn prepare_keys(&self, db: &Db, now: Timestamp) -> Result<(), OpenError> {
+        let since = now - REVOCATION_LATE_MAX;
+        let wanted = store::algorithms_since(&mut db.read().await?, since).await?;
+        for algorithm in wanted {
+            self.ensure_key(db, algorithm, now).await?;
+        }
+        Ok(())
+    }
+
     /// Makes the keys that are due and drops those that nobody needs; to be called every few minutes.
     pub async fn rotate_keys(&self, db: &Db, now: Timestamp) -> Result<(), OpenError> {
         let keys = maintain_keys(db, &self.master, now).await?;
@@ -237,6 +247,11 @@ impl OAuth {
         self.clients.insert(id.clone(), (now, client.clone()));
         Ok(client)
     }
+}
+
+/// Whether the database holds signing keys: they open with the master key that sealed them and no other.
+pub async fn has_signing_keys(db: &Db) -> Result<bool, DbError> {
+    Ok(!store::keys(&mut db.read().await?).await?.is_empty())
 }
 
 /// Why the chapter cannot start.

@@ -35,5 +35,5 @@ pub use admin::{
     end_of_secret, list_clients, revoke_client, rotate_secret,
 };
 pub use guard::Caller;
-pub use memory::{OAuth, OpenError};
+pub use memory::{OAuth, OpenError, has_signing_keys};
 pub use scope::{Scope, Scopes};

@@ -252,6 +252,15 @@ pub async fn algorithms(tx: &mut Tx) -> Result<Vec<Algorithm>, DbError> {
     .await
 }
 
+/// The algorithms that clients registered after `since` ask for.
+pub async fn algorithms_since(tx: &mut Tx, since: Timestamp) -> Result<Vec<Algorithm>, DbError> {
+    let sql = "SELECT DISTINCT signing_alg FROM oauth_clients WHERE created_at > $1 LIMIT 100";
+    tx.fetch_all(sql, params![since], |row| {
+        row.get::<&str>(0)?.parse().map_err(|e| unreadable(0, e))
+    })
+    .await
+}
+
 /// The newest secrets of `id`, as many as can be alive, newest first.
 pub async fn secrets(tx: &mut Tx, id: &ClientId) -> Result<Vec<StoredSecret>, DbError> {
     let sql = "SELECT id, hash, created_at, expires_at FROM oauth_client_secrets

@@ -185,6 +185,10 @@ async fn the_demo_prints_three_lines_that_work() {
     let mut line = String::new();
     again.lines.read_line(&mut line).expect("a line");
     assert!(line.contains("tradepost clients create"), "{line}");
+    if place.database_url.is_none() {
+        let there = format!("--data-dir {}", place.data_dir().display());
+        assert!(line.contains(&there), "{line}");
+    }
 }
 
 #[tokio::test]

@@ -172,6 +172,11 @@ impl Db {
         migrate::run(self, migrations, now_micros).await
     }
 
+    /// Whether [`migrate`](Db::migrate) was ever run on this database.
+    pub async fn has_schema(&self) -> Result<bool, DbError> {
+        migrate::has_schema(self).await
+    }
+
     /// Whether the schema is exactly the one of `migrations`.
     pub async fn is_migrated(
         &self,
