@@ -129,6 +129,10 @@ impl Sqlite {
         .map_err(|_| DbError::Panicked)?
     }
 
+    pub(super) fn writes_waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     pub(super) fn backup_to(&self, target: &Path) -> Result<(), DbError> {
         let source = open_reader(&self.path)?;
         create_private(target)?;
