@@ -304,6 +304,99 @@ async fn every_answer_says_what_it_depends_on_and_what_a_browser_may_do() {
     assert_eq!(without.header("strict-transport-security"), "");
 }
 
+/// A refusal names the place and what is accepted there, in words of the API.
+#[tokio::test]
+async fn a_refused_value_is_told_where_and_what_is_accepted() {
+    let app = TestApp::start().await;
+    let shop = app.client(&Scopes::all().to_string()).await;
+    let order = |member: &str, value: Value| {
+        let mut body = serde_json::json!({ "email": "a@b.example", "currency": "USD", "items": [{ "sku": "X", "quantity": 1 }] });
+        body[member] = value;
+        body
+    };
+    let product = |member: &str, value: Value| {
+        let mut body = serde_json::json!({ "title": "x", "price": 1000, "currency": "USD" });
+        body[member] = value;
+        body
+    };
+    let shipping = serde_json::json!({ "method": "post", "amount": -500 });
+    for (path, body, pointer, code, says) in [
+        (
+            "/v2/products",
+            product("currency", "ABC".into()),
+            "#/currency",
+            "invalid_value",
+            "ISO 4217",
+        ),
+        (
+            "/v2/products",
+            product(
+                "price",
+                serde_json::json!({ "amount": 1, "currency": "ABC" }),
+            ),
+            "#/price/currency",
+            "invalid_value",
+            "ISO 4217",
+        ),
+        (
+            "/v2/products",
+            product("price", 1.5.into()),
+            "#/price",
+            "money_must_be_integer",
+            "integer",
+        ),
+        (
+            "/v2/products",
+            product("status", "deleted".into()),
+            "#/status",
+            "invalid_value",
+            "\"draft\"",
+        ),
+        (
+            "/v2/orders",
+            order("currency", "ABC".into()),
+            "#/currency",
+            "invalid_value",
+            "ISO 4217",
+        ),
+        (
+            "/v2/orders",
+            order("shipping", shipping),
+            "#/shipping/amount",
+            "too_small",
+            "at least 0",
+        ),
+    ] {
+        let reply = shop.post(path, body).await;
+        assert_eq!(reply.status, 422, "{}", reply.text());
+        let error = reply.json()["errors"][0].clone();
+        assert_eq!(error["pointer"], pointer, "{error}");
+        assert_eq!(error["code"], code, "{error}");
+        assert!(
+            error["detail"]
+                .as_str()
+                .is_some_and(|text| text.contains(says)),
+            "{error}"
+        );
+        for rusty in ["untagged", "variant", "accepted forms"] {
+            assert!(!reply.text().contains(rusty), "{}", reply.text());
+        }
+    }
+    for (target, says) in [
+        ("/v2/orders?status=paid", "\"pending\""),
+        ("/v2/products?status=deleted", "\"draft\""),
+        ("/v2/orders?limit=x", "expected a whole number"),
+        ("/v2/orders?include_total=maybe", "expected true or false"),
+    ] {
+        let error = shop.get(target).await.json()["errors"][0].clone();
+        let detail = error["detail"].as_str().unwrap_or_default();
+        assert!(
+            detail.contains(says) && !detail.contains("null"),
+            "{target}: {error}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_there_is_a_problem() {
     let app = TestApp::start().await;

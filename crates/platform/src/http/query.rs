@@ -1,7 +1,7 @@
 //! Query strings, as strict as bodies: unknown, repeated and invalid parameters are all reported.
 
 use super::problem::{FieldError, Place, Problem, codes};
-use super::schema::Schema;
+use super::schema::{self, Schema};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use schemars::JsonSchema;
@@ -79,13 +79,28 @@ fn parse<T: DeserializeOwned + JsonSchema + Default + 'static>(query: &str) -> R
             Place::Pointer(pointer) => Place::Parameter(parameter_name(&pointer)),
             place => place,
         };
+        error.detail = as_text(&error.detail);
         errors.push(error);
     }
     if !errors.is_empty() {
         return Err(refused(errors));
     }
-    serde_json::from_value(values)
-        .map_err(|error| Problem::new(&codes::INVALID_PARAMETER, error.to_string()))
+    schema::read(&values).map_err(|mut error| {
+        if let Place::Pointer(pointer) = &error.place {
+            error.place = Place::Parameter(parameter_name(pointer));
+        }
+        refused(vec![error])
+    })
+}
+
+/// What was expected, in words for somebody who writes text: there is no null in a query string.
+fn as_text(detail: &str) -> String {
+    let detail = detail.replace("null or ", "").replace(" or null", "");
+    match detail.as_str() {
+        "expected integer" => "expected a whole number".to_owned(),
+        "expected boolean" => "expected true or false".to_owned(),
+        _ => detail,
+    }
 }
 
 fn refused(errors: Vec<FieldError>) -> Problem {
@@ -285,6 +300,14 @@ mod tests {
         ] {
             assert!(body.contains(fault), "{fault}: {body}");
         }
+        assert!(
+            body.contains("expected true or false") && !body.contains("null"),
+            "{body}"
+        );
+        let number = parse::<Filter>("limit=x")
+            .expect_err("no number")
+            .body("req");
+        assert!(number.contains("expected a whole number"), "{number}");
     }
 
     #[test]
