@@ -15,7 +15,7 @@ use super::key::{Algorithm, KeyError, KeyRing, StoredKey};
 use super::revocation::Revocations;
 use super::scope::Scopes;
 
-/// Longest token that is looked at; ours stay under 1 KiB.
+/// Longest token that is looked at; ours stay under 1 KiB, those of RS256 with every scope under 1.25 KiB.
 pub const TOKEN_MAX_BYTES: usize = 4096;
 /// 65 bits of the id of a secret.
 const SECRET_TAG_LENGTH: usize = 13;

@@ -10,6 +10,7 @@ mod layer;
 mod network;
 mod page;
 mod path;
+mod patience;
 mod problem;
 mod query;
 mod reply;

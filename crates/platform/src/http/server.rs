@@ -1,7 +1,9 @@
 //! The listening side: bounded connections, header limits, and a graceful end.
 
 use super::layer::Stack;
+use super::patience::{Limits, Patient, Turns};
 use axum::body::Body;
+use hyper::Version;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -23,7 +25,10 @@ const HEADERS_MAX: usize = 256;
 /// The same on HTTP/2, which refuses by itself.
 const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 /// How long a client may take to send its header fields, and how long an idle connection is kept.
-const HEADER_TIME: Duration = Duration::from_secs(75);
+const PATIENCE: Limits = Limits {
+    head: Duration::from_secs(10),
+    idle: Duration::from_secs(75),
+};
 /// How long requests that are being answered may take when the server is asked to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(25);
 
@@ -58,7 +63,7 @@ pub async fn serve(listener: TcpListener, stack: Stack, stop: impl Future<Output
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
+        .header_read_timeout(None) // see `patience`
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .pipeline_flush(true);
@@ -105,7 +110,7 @@ fn open(
     stack: Stack,
 ) -> hyper_util::server::conn::auto::Connection<
     '_,
-    TokioIo<TcpStream>,
+    TokioIo<Patient<TcpStream>>,
     impl hyper::service::Service<
         hyper::Request<Incoming>,
         Response = axum::response::Response,
@@ -116,14 +121,16 @@ fn open(
     TokioExecutor,
 > {
     let _ = stream.set_nodelay(true);
+    let turns = Turns::default();
+    let stream = Patient::new(stream, PATIENCE, turns.clone());
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let stack = stack.clone();
+        let turn = turns.begin(request.version() == Version::HTTP_2);
         async move {
-            Ok::<_, Infallible>(
-                stack
-                    .handle_from_wire(request.map(Body::new), peer.ip())
-                    .await,
-            )
+            let request = request.map(Body::new);
+            let response = stack.handle_from_wire(request, peer.ip()).await;
+            drop(turn);
+            Ok::<_, Infallible>(response)
         }
     });
     builder.serve_connection(TokioIo::new(stream), service)
