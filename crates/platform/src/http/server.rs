@@ -103,6 +103,9 @@ pub async fn serve(listener: TcpListener, stack: Stack, stop: impl Future<Output
     }
 }
 
+/// A connection as hyper reads it.
+type Wire = TokioIo<Patient<TcpStream>>;
+
 fn open(
     builder: &Builder<TokioExecutor>,
     stream: TcpStream,
@@ -110,7 +113,7 @@ fn open(
     stack: Stack,
 ) -> hyper_util::server::conn::auto::Connection<
     '_,
-    TokioIo<Patient<TcpStream>>,
+    Wire,
     impl hyper::service::Service<
         hyper::Request<Incoming>,
         Response = axum::response::Response,
