@@ -1,6 +1,7 @@
 //! Settings. Flags win over the environment, the environment over `tradepost.toml`, the file over the
 //! defaults. The defaults are `config.default.toml`, which is also the manual.
 
+use platform::http::Network;
 use platform::secrets::{MasterKey, Secret};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -82,6 +83,9 @@ settings! {
     /// The URL under which clients reach this server, without a slash at its end: issuer of the
     /// access tokens and base of all links.
     public_url: String, "URL", http_url;
+    /// Reverse proxies in front of this server, as addresses or networks with commas between them: when a
+    /// request comes from one of them, the client's address is taken from X-Forwarded-For.
+    trusted_proxies: Vec<Network>, "CIDRS";
     /// What this process does: all, api or worker.
     role: Role, "ROLE";
     /// Where the embedded database, the search index and the master key live.
@@ -214,6 +218,25 @@ impl Value for bool {
     }
     fn shown(&self) -> Option<String> {
         Some(self.to_string())
+    }
+}
+
+impl Value for Vec<Network> {
+    fn parse(text: &str) -> Result<Self, String> {
+        let networks = text
+            .split(',')
+            .map(str::trim)
+            .filter(|text| !text.is_empty());
+        networks
+            .map(|text| {
+                text.parse()
+                    .map_err(|error| format!("{error}, found `{text}`"))
+            })
+            .collect()
+    }
+    fn shown(&self) -> Option<String> {
+        let networks: Vec<String> = self.iter().map(ToString::to_string).collect();
+        (!networks.is_empty()).then(|| toml::Value::String(networks.join(", ")).to_string())
     }
 }
 
@@ -417,6 +440,10 @@ impl Settings {
                 toml::Value::String(text) => text,
                 toml::Value::Integer(number) => number.to_string(),
                 toml::Value::Boolean(on) => on.to_string(),
+                toml::Value::Array(texts) if texts.iter().all(toml::Value::is_str) => {
+                    let texts: Vec<&str> = texts.iter().filter_map(toml::Value::as_str).collect();
+                    texts.join(",")
+                }
                 other => {
                     let what = other.type_str();
                     errors.push(format!("{name}: {key}: expected a text, a whole number, true or false, found {what}"));
@@ -507,7 +534,7 @@ mod tests {
     fn flags_win_over_environment_over_file_over_defaults() {
         let file = Some((
             Path::new("t.toml"),
-            "listen = \"a:1\"\ndata_dir = \"f\"\nrole = \"api\"",
+            "listen = \"a:1\"\ndata_dir = \"f\"\nrole = \"api\"\ntrusted_proxies = [\"::1\", \"10.0.0.0/8\"]",
         ));
         let settings = Settings::resolve(
             file,
@@ -524,6 +551,8 @@ mod tests {
         assert_eq!(config.data_dir, Path::new("e"));
         assert_eq!(config.role, Role::Api);
         assert_eq!(config.order_hold_minutes, 60);
+        let proxies = config.shown("trusted_proxies");
+        assert_eq!(proxies.as_deref(), Some("\"::1/128, 10.0.0.0/8\""));
         let sources =
             ["listen", "data_dir", "role", "demo", "smtp_url"].map(|key| settings.source(key));
         use Source::*;
@@ -539,10 +568,11 @@ mod tests {
             given(Source::Environment, "smtp_url", "http://user:hunter2@x"),
             given(Source::Flag, "mail_from", "me"),
             given(Source::Flag, "public_url", "https://x/"),
+            given(Source::Flag, "trusted_proxies", "::1, localhost"),
         ];
         let errors = Settings::resolve(Some((Path::new("t.toml"), file)), &flags).unwrap_err();
         let text = errors.to_string();
-        assert_eq!(errors.0.len(), 8, "{text}");
+        assert_eq!(errors.0.len(), 9, "{text}");
         for part in [
             "t.toml: lisen: there is no such setting",
             "t.toml: role: expected all, api or worker",
@@ -552,6 +582,7 @@ mod tests {
             "--listen: expected address:port",
             "--mail-from: expected a sender",
             "--public-url: expected http://",
+            "--trusted-proxies: an allowed address is like",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -4,6 +4,7 @@
 //! integrator can do.
 
 use crate::app::App;
+use crate::config::Config;
 use crate::oauth::{Caller, NewClient, Scopes, create_client};
 use crate::router::endpoints;
 use crate::users;
@@ -39,11 +40,11 @@ pub enum DemoError {
 pub async fn fill(app: &App, url: &str) -> Result<String, DemoError> {
     for path in ["/v2/users", "/v2/products"] {
         if call(app, Method::GET, path, Value::Null).await? != "[]" {
-            return Ok(
+            return Ok(format!(
                 "The database holds data already: no sample data was added. \
-                `tradepost clients create --name NAME` makes a client.\n"
-                    .to_owned(),
-            );
+                `tradepost clients create --name NAME{}` makes a client.\n",
+                settings(&app.config)
+            ));
         }
     }
     let now = app.clock.now();
@@ -68,6 +69,22 @@ pub async fn fill(app: &App, url: &str) -> Result<String, DemoError> {
         .await?;
     app.nudge.send();
     Ok(tour(url, id.as_str(), secret.expose()))
+}
+
+/// What the command needs to find the same database.
+fn settings(config: &Config) -> String {
+    match &config.database_url {
+        Some(_) => " --database-url URL".to_owned(),
+        None if config.data_dir == Config::default().data_dir => String::new(),
+        None => {
+            let folder = config.data_dir.display().to_string();
+            let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+            match folder.chars().all(plain) {
+                true => format!(" --data-dir {folder}"),
+                false => format!(" --data-dir '{}'", folder.replace('\'', "'\\''")),
+            }
+        }
+    }
 }
 
 /// Three lines for a shell.

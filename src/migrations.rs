@@ -33,4 +33,6 @@ pub static MIGRATIONS: &[Migration] = &[
     },
     shared!(7, "orders_email", "0007_orders_email.sql"),
     shared!(8, "answers", "0008_answers.sql"),
+    shared!(10, "ended_secrets", "0010_ended_secrets.sql"),
+    shared!(11, "dead_jobs", "0011_dead_jobs.sql"),
 ];

@@ -148,7 +148,7 @@ pub fn metrics_operation() -> Operation {
     )
     .returns_other(
         200,
-        "Requests and their durations by route, job queues, memory.",
+        "Requests and their durations by route, depth and age of the job queues, writes that wait, memory.",
         "text/plain",
     )
 }
@@ -166,7 +166,7 @@ pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse> {
     telemetry::gauge(
         &mut text,
         "jobs",
-        "Jobs in the queue by kind and state.",
+        "Jobs in the queue by kind and state, counted up to 10,000 of each kind and priority.",
         &counts,
     );
     let late = |depth: &Depth| (now.micros() - depth.oldest_run_at.micros()).max(0) as f64 / 1e6;
@@ -176,6 +176,12 @@ pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse> {
         .collect();
     let help = "Seconds since the oldest job of this kind and state was to run.";
     telemetry::gauge(&mut text, "jobs_oldest_age_seconds", help, &ages);
+    telemetry::gauge(
+        &mut text,
+        "db_writes_waiting",
+        "Units of work that wait to be written to the database.",
+        &[(String::new(), app.db.writes_waiting() as f64)],
+    );
     let format = [
         (
             header::CONTENT_TYPE,

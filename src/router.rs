@@ -10,10 +10,15 @@ use crate::products::{self, inventory, search};
 use crate::{docs, integrations, notifications, oauth, operations, orders, reports, users};
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
-use platform::http::{Access, Answered, Endpoint, Problem, codes, delete, get, patch, post, put};
+use platform::http::{
+    Access, Answered, Endpoint, Front, PATCH_TYPES, Problem, Stack, codes, delete, get, patch,
+    post, put,
+};
+
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
 fn needs(scope: Scope) -> Access {
     Access::Scope(scope.name())
@@ -163,8 +168,9 @@ pub fn router(app: App) -> Router {
     for (path, methods, handlers) in paths {
         let allow = allow(&methods);
         let refusal = allow.clone();
+        let patchable = methods.contains(&Method::PATCH);
         let handlers = handlers
-            .options(async move || answered(path, preflight(&allow)))
+            .options(async move || answered(path, preflight(&allow, patchable)))
             .fallback(async move |State(app): State<App>| {
                 answered(path, refuse_method(&app, path, &refusal))
             });
@@ -173,6 +179,15 @@ pub fn router(app: App) -> Router {
     router
         .fallback(async || Problem::new(&codes::NOT_FOUND, "no such path"))
         .with_state(app)
+}
+
+/// The whole HTTP face of `app`; `log` is where the line of each request goes.
+pub fn stack(app: &App, log: Option<Box<dyn std::io::Write + Send>>) -> Stack {
+    let front = Front {
+        trusted_proxies: app.config.trusted_proxies.clone(),
+        https: app.config.public_url.starts_with("https://"),
+    };
+    Stack::new(router(app.clone()), app.clock.clone(), log, front)
 }
 
 /// The methods of a path as `Allow` lists them.
@@ -197,7 +212,7 @@ fn answered(route: &'static str, mut response: Response) -> Response {
 
 /// What a path can do, and what a page of another origin may send to it (Fetch §3.3). It needs no token:
 /// browsers ask without one.
-fn preflight(allow: &HeaderValue) -> Response {
+fn preflight(allow: &HeaderValue, patchable: bool) -> Response {
     const HEADERS: HeaderValue = HeaderValue::from_static(
         "Authorization, Content-Type, Accept, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Request-Id, traceparent",
     );
@@ -210,7 +225,12 @@ fn preflight(allow: &HeaderValue) -> Response {
             HeaderValue::from_static("7200"),
         ),
     ];
-    (StatusCode::NO_CONTENT, headers).into_response()
+    let mut response = (StatusCode::NO_CONTENT, headers).into_response();
+    if patchable {
+        let types = HeaderValue::from_static(PATCH_TYPES);
+        response.headers_mut().insert(ACCEPT_PATCH, types);
+    }
+    response
 }
 
 fn refuse_method(app: &App, path: &str, allow: &HeaderValue) -> Response {

@@ -1,7 +1,7 @@
 //! `tradepost backup FILE`.
 
 use super::{Failure, print};
-use crate::app::open_database;
+use crate::app::open_existing_database;
 use crate::config::Config;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,17 +18,13 @@ pub(super) async fn run(args: &Args, config: &Config) -> Result<ExitCode, Failur
             "a PostgreSQL database is backed up with its own tools: pg_dump, or pg_basebackup for a whole server",
         ));
     }
-    if !config.data_dir.join("tradepost.db").exists() {
-        let folder = config.data_dir.display();
-        return Err(Failure::new(format!("there is no database in {folder}")));
-    }
     let shown = args.file.display();
     if args.file.exists() {
         return Err(Failure::new(format!(
             "{shown} exists already and is not overwritten"
         )));
     }
-    let db = open_database(config).await?;
+    let db = open_existing_database(config).await?;
     db.backup_to(&args.file).await?;
     std::fs::File::open(&args.file)?.sync_all()?;
     print(format_args!(

@@ -6,7 +6,7 @@ use crate::oauth::client::{ClientId, IP_ALLOW_MAX, Network};
 use crate::oauth::key::Algorithm;
 use crate::oauth::{
     ListedClient, NewClient, OVERLAP_DEFAULT, OVERLAP_MAX, Scope, Scopes, create_client,
-    list_clients, revoke_client, rotate_secret,
+    end_of_secret, list_clients, revoke_client, rotate_secret,
 };
 use platform::clock::Clock;
 use serde_json::{Value, json};
@@ -210,7 +210,11 @@ async fn rotate(args: Rotate, config: &Config) -> Result<(), Failure> {
     let secret = db
         .write(async move |tx| rotate_secret(tx, &id, overlap, now).await)
         .await?;
-    let (id, secret, end) = (args.id.as_str(), secret.expose(), now + overlap);
+    let (id, secret, end) = (
+        args.id.as_str(),
+        secret.expose(),
+        end_of_secret(now, overlap),
+    );
     match args.json {
         true => {
             let client =

@@ -9,7 +9,7 @@ mod migrate;
 mod openapi;
 mod serve;
 
-use crate::app::{StartError, open_database};
+use crate::app::{StartError, open_existing_database};
 use crate::config::{Config, Settings};
 use crate::telemetry;
 use clap::{Parser, Subcommand};
@@ -98,9 +98,9 @@ async fn dispatch(command: Command, settings: Settings) -> Result<ExitCode, Fail
     }
 }
 
-/// The database, with its schema brought up to date.
+/// The database, which must be there, with its schema brought up to date.
 async fn database(config: &Config) -> Result<Db, StartError> {
-    let db = open_database(config).await?;
+    let db = open_existing_database(config).await?;
     db.migrate(
         crate::migrations::MIGRATIONS,
         Clock::system().now().micros(),

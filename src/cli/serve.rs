@@ -1,12 +1,13 @@
 //! `tradepost serve`: opens everything, says where it listens, and ends gracefully.
 
 use super::{Failure, print};
-use crate::app::App;
+use crate::app::{App, place};
 use crate::config::{Config, Role, Settings, Source};
-use crate::router::router;
+use crate::router;
 use crate::{demo, tasks};
 use platform::clock::Clock;
-use platform::http::{Stack, bind, serve};
+use platform::http::{bind, serve};
+use platform::private;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -73,7 +74,7 @@ async fn work(app: &App, listener: Option<TcpListener>, signals: (Signal, Signal
                 true => Some(Box::new(std::io::stdout())),
                 false => None,
             };
-            let stack = Stack::new(router(app.clone()), app.clock.clone(), log);
+            let stack = router::stack(app, log);
             serve(listener, stack, tasks::stop_of(stopped)).await;
         }
         None => tasks::stop_of(stopped).await,
@@ -86,16 +87,12 @@ async fn work(app: &App, listener: Option<TcpListener>, signals: (Signal, Signal
 
 /// The first line, by which people and programs learn the port.
 fn announce(app: &App, url: Option<&str>) {
-    let place = match &app.config.database_url {
-        Some(_) => app.config.shown("database_url").unwrap_or_default(),
-        None => format!("{}", app.config.data_dir.display()),
-    };
     let doing = url.map_or("working".to_owned(), |url| format!("listening on {url}"));
     print(format_args!(
         "Tradepost {} {doing} ({}, {})\n",
         env!("CARGO_PKG_VERSION"),
         app.db.engine_name(),
-        place.trim_matches('"')
+        place(&app.config)
     ));
 }
 
@@ -125,13 +122,8 @@ fn lock(config: &Config) -> Result<Option<File>, Failure> {
             "the data directory {shown} cannot be written: {error}"
         ))
     };
-    std::fs::create_dir_all(folder).map_err(unwritable)?;
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(folder.join("tradepost.lock"))
-        .map_err(unwritable)?;
+    private::create_folder(folder).map_err(unwritable)?;
+    let file = private::open_or_create(&folder.join("tradepost.lock")).map_err(unwritable)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(std::fs::TryLockError::WouldBlock) => Err(Failure::new(format!(

@@ -16,6 +16,7 @@ use std::time::Duration;
 pub const OVERLAP_DEFAULT: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest overlap: a week.
 pub const OVERLAP_MAX: Duration = Duration::from_secs(168 * 60 * 60);
+const SECOND_MICROS: i64 = 1_000_000;
 /// Whom the event log names: there is no other way yet than the command line.
 const ACTOR: &str = "operator";
 
@@ -65,6 +66,8 @@ pub struct ListedSecret {
 pub enum AdminError {
     #[error("there is no client {0}")]
     NoClient(ClientId),
+    #[error("the client {0} is revoked, and that is final: create another one")]
+    Revoked(ClientId),
     #[error("an old secret can live on for at most 168 hours")]
     OverlapTooLong,
     #[error(transparent)]
@@ -109,6 +112,16 @@ pub async fn list_clients(tx: &mut Tx) -> Result<Vec<ListedClient>, DbError> {
     Ok(listed.collect())
 }
 
+/// When a secret ends that is replaced at `now`: at once, or else on a whole second, because tokens know
+/// whole seconds only and one that was got before the end is to live.
+pub fn end_of_secret(now: Timestamp, overlap: Duration) -> Timestamp {
+    if overlap.is_zero() {
+        return now;
+    }
+    let end = (now + overlap).micros();
+    Timestamp::from_micros(end.div_euclid(SECOND_MICROS) * SECOND_MICROS)
+}
+
 /// Gives a client a new secret, which is shown this once. The one that was newest works on for `overlap`
 /// (at most [`OVERLAP_MAX`]; zero ends it at once), or as long as it would have anyway; one that was
 /// older than that ends now.
@@ -123,7 +136,11 @@ pub async fn rotate_secret(
     }
     let touched = store::touch_client(tx, id, now).await?;
     let version = touched.ok_or_else(|| AdminError::NoClient(id.clone()))?;
-    let end = now + overlap;
+    let client = store::find_client(tx, id).await?;
+    if client.is_none_or(|client| client.disabled_at.is_some()) {
+        return Err(AdminError::Revoked(id.clone()));
+    }
+    let end = end_of_secret(now, overlap);
     let old = store::secrets(tx, id).await?;
     for (index, secret) in old.iter().enumerate() {
         let stays = index + 1 < LIVE_SECRETS_MAX;

@@ -1,6 +1,6 @@
 //! Handlers of `/oauth/*` and `/.well-known/*`.
 
-use super::client::{Client, authenticate};
+use super::client::{Client, ClientId, authenticate};
 use super::error::{OAuthError, codes};
 use super::request::{Credentials, Message, RevokeRequest, TokenRequest};
 use super::revocation::RevokedToken;
@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use platform::clock::Timestamp;
-use platform::http::{Operation, PeerAddress, Reply, read_body};
+use platform::http::{ClientAddress, Operation, Reply, read_body};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// A successful answer of `POST /oauth/token` (RFC 6749 §5.1).
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TokenAnswer {
-    /// A JWT of the profile of RFC 9068.
+    /// A JWT of the profile of RFC 9068: less than 1 KiB, with RS256 and every scope about 1.25 KiB.
     pub access_token: String,
     /// Always `Bearer`.
     #[schemars(extend("const" = "Bearer"))]
@@ -84,12 +84,13 @@ pub struct RevokeBody {
 /// What `POST /oauth/token` promises.
 pub fn token_operation() -> Operation {
     Operation::new("createToken", TAG, "Exchanges client credentials for an access token.")
-        .describe("JSON or form, with the secret in the body or in HTTP Basic. Errors have the form of RFC 6749 §5.2. After ten wrong secrets within a minute a client is paused for a minute at the address they came from: 429 with `Retry-After`.")
+        .describe("JSON or form, with the secret in the body or in HTTP Basic. Errors have the form of RFC 6749 §5.2. After ten wrong secrets within a minute a client is paused for a minute at the address they came from, and after a hundred within ten minutes that address is paused for a quarter of an hour for all who show a wrong secret: 429 with `Retry-After`.")
         .body::<TokenBody>()
         .body_also_as(FORM)
         .body_example(json!({ "grant_type": "client_credentials", "client_id": "YOUR_CLIENT_ID", "client_secret": "YOUR_CLIENT_SECRET" }))
         .returns::<TokenAnswer>(200, "An access token.")
         .example(json!({ "access_token": "eyJhbGciOiJIUzI1NiIsIn...", "token_type": "Bearer", "expires_in": 3600, "scope": "orders:read products:read" }))
+        .ignores_query()
         .errors(&codes(&["invalid_request", "invalid_client", "invalid_scope", "invalid_target"]))
         .error_form("OAuthError")
 }
@@ -110,6 +111,7 @@ pub fn revoke_operation() -> Operation {
         .body_also_as(FORM)
         .body_example(json!({ "token": "eyJhbGciOiJIUzI1NiIsIn...", "client_id": "YOUR_CLIENT_ID", "client_secret": "YOUR_CLIENT_SECRET" }))
         .returns_nothing(200, "The token is dead, or was never alive.")
+        .ignores_query()
         .errors(&codes(&["invalid_request", "invalid_client", "unauthorized_client"]))
         .error_form("OAuthError")
 }
@@ -125,7 +127,7 @@ pub async fn revoke(State(app): State<App>, request: Request) -> Response {
 /// What `GET /.well-known/jwks.json` promises.
 pub fn keys_operation() -> Operation {
     Operation::new("getKeys", TAG, "The public keys that verify access tokens.")
-        .describe("A JSON Web Key Set (RFC 7517) with the keys of EdDSA, ES256 and RS256 that sign now, sign next or have signed what may still live. A new key is here 24 hours before it signs. HS256 keys are secrets of this server and never shown.")
+        .describe("A JSON Web Key Set (RFC 7517) with the keys of EdDSA, ES256 and RS256 that sign now, sign next or have signed what may still live. A new key is here 24 hours before it signs; the first key of an algorithm, as soon as a client that asks for it is registered. HS256 keys are secrets of this server and never shown.")
         .returns::<Value>(200, "The key set.")
         .example(json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "use": "sig", "alg": "EdDSA", "kid": "4kfWm1wD0hZ2uQ9b" }] }))
 }
@@ -222,7 +224,7 @@ impl Asked {
         let body = read_body(&parts.headers, body)
             .await
             .map_err(|problem| OAuthError::invalid_request(problem.code().title))?;
-        let peer = parts.extensions.get::<PeerAddress>();
+        let peer = parts.extensions.get::<ClientAddress>();
         Ok(Asked {
             address: peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0),
             now: app.clock.now(),
@@ -243,53 +245,62 @@ impl Asked {
             authorization: text(header::AUTHORIZATION),
             body: &self.body,
         };
-        read(message).inspect_err(|error| {
-            if matches!(error, OAuthError::InvalidClient { .. }) {
-                let throttle = &app.oauth.throttle;
-                throttle.failed(None, self.address, self.now.to_jiff());
-            }
+        read(message).map_err(|error| match error {
+            OAuthError::InvalidClient { .. } => self.failed(app, None, error),
+            other => other,
         })
     }
 
-    /// The client behind `credentials`, or the one refusal for all that can be wrong with them.
+    /// Counts a failure, and answers it: with `refusal`, or not at all while the address is paused.
+    fn failed(&self, app: &App, id: Option<&ClientId>, refusal: OAuthError) -> OAuthError {
+        let (throttle, now) = (&app.oauth.throttle, self.now.to_jiff());
+        let paused = throttle.check_address(self.address, now);
+        throttle.failed(id, self.address, now);
+        paused.map_or_else(OAuthError::from, |()| refusal)
+    }
+
+    /// The client behind `credentials` and the id of the secret that it showed, or the one refusal for all that can be wrong with them.
     async fn client(
         &self,
         app: &App,
         credentials: &Credentials,
-    ) -> Result<Arc<Client>, OAuthError> {
+    ) -> Result<(Arc<Client>, String), OAuthError> {
         let (id, now) = (&credentials.id, self.now.to_jiff());
         let throttle = &app.oauth.throttle;
-        throttle
-            .check(Some(id), self.address, now)
-            .map_err(|paused| OAuthError::TooManyRequests {
-                retry_after_seconds: paused.retry_after_seconds,
-            })?;
+        throttle.check_pair(id, self.address, now)?;
+        let Some(secret) = &credentials.secret else {
+            return Err(self.failed(app, Some(id), credentials.refused()));
+        };
         let opens = |client: &Option<Arc<Client>>| {
-            authenticate(client.as_deref(), &credentials.secret, self.address, now).is_ok()
+            authenticate(client.as_deref(), secret, self.address, now).is_ok()
         };
         let found = app.oauth.client(&app.db, id, self.now).await;
         let mut client = found.map_err(|error| unavailable(&error))?;
-        if !opens(&client) {
+        // Others may have paused the address: whoever knows the secret gets in, whoever does not costs little.
+        if !opens(&client) && throttle.check_address(self.address, now).is_ok() {
             let found = app.oauth.client_afresh(&app.db, id, self.now).await;
             client = found.map_err(|error| unavailable(&error))?;
         }
-        match authenticate(client.as_deref(), &credentials.secret, self.address, now) {
-            Ok(secret) => app.oauth.note_use(secret, self.now),
+        match authenticate(client.as_deref(), secret, self.address, now) {
+            Ok(matched) => {
+                app.oauth.note_use(matched, self.now);
+                throttle.succeeded(id, self.address);
+                let secret_id = matched.id.clone();
+                let client = client.ok_or_else(|| credentials.refused())?;
+                Ok((client, secret_id))
+            }
             Err(reason) => {
-                throttle.failed(Some(id), self.address, now);
                 tracing::info!(client = id.as_str(), %reason, "a client was refused");
-                return Err(credentials.refused());
+                Err(self.failed(app, Some(id), credentials.refused()))
             }
         }
-        throttle.succeeded(id, self.address);
-        client.ok_or_else(|| credentials.refused())
     }
 }
 
 async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
     let asked = Asked::read(app, request).await?;
     let request = asked.parse(app, TokenRequest::parse)?;
-    let client = asked.client(app, &request.client).await?;
+    let (client, secret_id) = asked.client(app, &request.client).await?;
     let audience = app.oauth.signer.audience();
     if request.resource.is_some_and(|wanted| wanted != audience) {
         return Err(OAuthError::InvalidTarget);
@@ -300,6 +311,7 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
     };
     let grant = Grant {
         client_id: &client.id,
+        secret_id: &secret_id,
         subject: client.id.as_str(),
         scopes: client.scopes.narrow(request.scope.as_deref())?,
         algorithm: client.signing_alg,
@@ -323,7 +335,7 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
 async fn kill(app: &App, request: Request) -> Result<(), OAuthError> {
     let asked = Asked::read(app, request).await?;
     let request = asked.parse(app, RevokeRequest::parse)?;
-    let client = asked.client(app, &request.client).await?;
+    let (client, _) = asked.client(app, &request.client).await?;
     let now = asked.now.to_jiff();
     let Ok(claims) = app.oauth.signer.verify(&request.token, now) else {
         return Ok(()); // not a living token of ours: nothing is left to do (RFC 7009 §2.2)

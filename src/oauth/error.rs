@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::scope::ScopeError;
+use super::throttle::Paused;
 
 /// Why an OAuth request was refused. Unknown client, wrong secret, disabled client and foreign address are
 /// one and the same [`InvalidClient`](OAuthError::InvalidClient): the caller learns nothing more.
@@ -206,6 +207,14 @@ pub static CODES: &[Code] = &[
 pub(super) fn codes(names: &[&str]) -> Vec<&'static Code> {
     let wanted = |code: &&Code| names.contains(&code.code);
     CODES.iter().filter(wanted).collect()
+}
+
+impl From<Paused> for OAuthError {
+    fn from(paused: Paused) -> OAuthError {
+        OAuthError::TooManyRequests {
+            retry_after_seconds: paused.retry_after_seconds,
+        }
+    }
 }
 
 impl From<ScopeError> for OAuthError {

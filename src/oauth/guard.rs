@@ -8,7 +8,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use governor::clock::Clock;
-use platform::http::{Access, Answered, ClientName, Endpoint, Problem, codes};
+use platform::http::{Access, Answered, CheckQuery, ClientName, Endpoint, Problem, codes};
 use std::sync::Arc;
 
 /// Who calls: the client that the token was issued to, and what the token allows.
@@ -37,6 +37,7 @@ struct Gate {
     app: App,
     needs: Option<Scope>,
     route: &'static str,
+    check_query: CheckQuery,
 }
 
 /// The endpoint's handler behind its guard.
@@ -51,6 +52,7 @@ pub fn guarded(app: &App, endpoint: &Endpoint<App>) -> MethodRouter<App> {
         app: app.clone(),
         needs,
         route: endpoint.path,
+        check_query: endpoint.operation.check_query(),
     };
     endpoint
         .handler
@@ -60,7 +62,7 @@ pub fn guarded(app: &App, endpoint: &Endpoint<App>) -> MethodRouter<App> {
 
 async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let Some(scope) = gate.needs else {
-        let mut response = next.run(request).await;
+        let mut response = run(&gate, request, next).await;
         response.extensions_mut().insert(Answered {
             route: gate.route,
             client: None,
@@ -83,7 +85,7 @@ async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Res
         Ok(limits) => {
             request.extensions_mut().insert(client.clone());
             request.extensions_mut().insert(caller);
-            let mut response = next.run(request).await;
+            let mut response = run(&gate, request, next).await;
             response.headers_mut().extend(limits.into_iter().flatten());
             response
         }
@@ -94,6 +96,14 @@ async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Res
         client: Some(client),
     });
     response
+}
+
+/// The endpoint itself, unless its query string says what it does not know.
+async fn run(gate: &Gate, request: Request, next: Next) -> Response {
+    match (gate.check_query)(request.uri().query().unwrap_or_default()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
 }
 
 /// The caller behind the `Authorization` header (RFC 6750 §2.1), if its token allows `scope`.

@@ -4,6 +4,7 @@ use crate::app::App;
 use std::fmt::Display;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// A revoked token is dead on every node within a second: half of it is for looking.
 const REFRESH_EVERY: Duration = Duration::from_millis(500);
@@ -14,6 +15,7 @@ const ROTATE_EVERY: u64 = 600;
 
 /// Looks after tokens, secrets and keys until `stop` becomes true.
 pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
+    let mut preparing: Option<JoinHandle<()>> = None;
     for look in 1_u64.. {
         tokio::select! {
             () = tokio::time::sleep(REFRESH_EVERY) => {}
@@ -21,6 +23,14 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
         }
         let (oauth, db, now) = (&app.oauth, &app.db, app.clock.now());
         warn("follow revocations and keys", oauth.refresh(db, now).await);
+        // An RSA key may take longer to make than a revocation may wait.
+        if preparing.as_ref().is_none_or(JoinHandle::is_finished) {
+            let app = app.clone();
+            preparing = Some(tokio::spawn(async move {
+                let prepared = app.oauth.prepare_keys(&app.db, app.clock.now());
+                warn("make signing keys", prepared.await);
+            }));
+        }
         if look % WRITE_USES_EVERY == 0 {
             warn("write the last use of secrets", oauth.write_uses(db).await);
         }

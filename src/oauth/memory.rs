@@ -12,7 +12,7 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use platform::clock::Timestamp;
-use platform::db::{Db, DbError};
+use platform::db::{Db, DbError, Tx};
 use platform::secrets::MasterKey;
 use quick_cache::sync::Cache;
 use std::collections::BTreeMap;
@@ -105,17 +105,35 @@ impl OAuth {
                 _ => break,
             }
         }
-        for (client, not_before) in store::revoked_clients(&mut tx, now - TOKEN_LIFE_MAX).await? {
-            let (not_before, now) = (not_before.to_jiff(), now.to_jiff());
-            let revocations = self.signer.revocations();
-            revocations.revoke_client(&client, not_before, now);
-        }
+        self.refresh_clients(&mut tx, now).await?;
         let keys = store::keys(&mut tx).await?;
         if !self.signer.holds(&keys) {
             let ring = KeyRing::open(&keys, &self.master)?;
             self.signer.replace_keys(ring);
         }
         self.seen.store(now.micros(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// What was done to whole clients and to secrets. A node that did not know may have issued tokens since:
+    /// they are dead, and here nothing more is issued from what was remembered.
+    async fn refresh_clients(&self, tx: &mut Tx, now: Timestamp) -> Result<(), DbError> {
+        let revocations = self.signer.revocations();
+        let after = now - TOKEN_LIFE_MAX - REVOCATION_LATE_MAX;
+        for client in store::revoked_clients(tx, after).await? {
+            let at = client.revoked_at.to_jiff();
+            if !client.disabled {
+                revocations.revoke_client(&client.id, at, now.to_jiff());
+            } else if revocations.disable_client(&client.id, at, now.to_jiff()) {
+                self.clients.remove(&client.id);
+            }
+        }
+        for secret in store::ended_secrets(tx, after, now).await? {
+            let at = secret.ended_at.to_jiff();
+            if revocations.end_secret(&secret.id, at, now.to_jiff()) {
+                self.clients.remove(&secret.client_id);
+            }
+        }
         Ok(())
     }
 
@@ -183,6 +201,16 @@ impl OAuth {
         self.rotate_keys(db, now).await
     }
 
+    /// Makes the keys that clients registered lately ask for, so that they are published before they sign.
+    pub async fn prepare_keys(&self, db: &Db, now: Timestamp) -> Result<(), OpenError> {
+        let since = now - REVOCATION_LATE_MAX;
+        let wanted = store::algorithms_since(&mut db.read().await?, since).await?;
+        for algorithm in wanted {
+            self.ensure_key(db, algorithm, now).await?;
+        }
+        Ok(())
+    }
+
     /// Makes the keys that are due and drops those that nobody needs; to be called every few minutes.
     pub async fn rotate_keys(&self, db: &Db, now: Timestamp) -> Result<(), OpenError> {
         let keys = maintain_keys(db, &self.master, now).await?;
@@ -219,6 +247,11 @@ impl OAuth {
         self.clients.insert(id.clone(), (now, client.clone()));
         Ok(client)
     }
+}
+
+/// Whether the database holds signing keys: they open with the master key that sealed them and no other.
+pub async fn has_signing_keys(db: &Db) -> Result<bool, DbError> {
+    Ok(!store::keys(&mut db.read().await?).await?.is_empty())
 }
 
 /// Why the chapter cannot start.

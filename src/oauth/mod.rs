@@ -32,8 +32,8 @@ pub mod token;
 
 pub use admin::{
     AdminError, ListedClient, ListedSecret, NewClient, OVERLAP_DEFAULT, OVERLAP_MAX, create_client,
-    list_clients, revoke_client, rotate_secret,
+    end_of_secret, list_clients, revoke_client, rotate_secret,
 };
 pub use guard::Caller;
-pub use memory::{OAuth, OpenError};
+pub use memory::{OAuth, OpenError, has_signing_keys};
 pub use scope::{Scope, Scopes};

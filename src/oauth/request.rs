@@ -27,14 +27,14 @@ pub enum Method {
     Body,
 }
 
-/// Who the client says it is. Both parts have the right form; whether they are true is for
+/// Who the client says it is. What it says has the right form; whether it is true is for
 /// [`authenticate`](super::client::authenticate) to find out.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// Who it says it is.
     pub id: ClientId,
-    /// What it shows for it.
-    pub secret: ClientSecret,
+    /// What it shows for it; `None` for what cannot be the secret of any client.
+    pub secret: Option<ClientSecret>,
     /// Where both were found.
     pub method: Method,
 }
@@ -198,7 +198,7 @@ impl Parameters {
     }
 
     /// The client's credentials from the header or from the body, never from both. What cannot be
-    /// credentials of any client is refused here, in the words used for wrong ones.
+    /// the id of any client is refused here, in the words used for wrong credentials.
     fn credentials(&mut self, authorization: Option<&str>) -> Result<Credentials, OAuthError> {
         let body_id = self.take("client_id")?;
         let body_secret = self.take("client_secret")?;
@@ -222,8 +222,8 @@ impl Parameters {
         let refused = OAuthError::InvalidClient {
             basic: method == Method::Basic,
         };
-        let id = ClientId::try_from(id).map_err(|_| refused.clone())?;
-        let secret = ClientSecret::parse(&secret).ok_or(refused)?;
+        let id = ClientId::try_from(id).map_err(|_| refused)?;
+        let secret = ClientSecret::parse(&secret);
         Ok(Credentials { id, secret, method })
     }
 }
@@ -370,7 +370,7 @@ mod tests {
             assert_eq!(request.grant_type, GrantType::ClientCredentials);
             assert_eq!(request.scope.as_deref(), Some("orders:read users:read"));
             assert_eq!(request.client.id.as_str(), "cli_shop");
-            assert_eq!(request.client.secret.hash(), secret.hash());
+            assert_eq!(request.client.secret.unwrap().hash(), secret.hash());
             assert_eq!(request.client.method, method);
         }
     }
@@ -490,7 +490,6 @@ mod tests {
             format!("Basic {}", BASE64.encode([0xff, b':', 0xfe])),
             format!("Basic {}", BASE64.encode("cli_%zz:x")),
             format!("Bearer {s}"),
-            basic("cli_shop", "guess"),
             basic("nobody", s),
             String::new(),
         ] {
@@ -501,7 +500,6 @@ mod tests {
             grant.to_owned(),
             format!("{grant}&client_id=cli_shop"),
             format!("{grant}&client_secret={s}"),
-            format!("{grant}&client_id=cli_shop&client_secret=guess"),
             format!("{grant}&client_id=nobody&client_secret={s}"),
             format!("{grant}&client_id=cli_shop%00&client_secret={s}"),
         ] {
@@ -510,6 +508,19 @@ mod tests {
                 OAuthError::InvalidClient { basic: false },
                 "{body}"
             );
+        }
+    }
+
+    /// So that it can be counted against the client and the address that it came from.
+    #[test]
+    fn what_cannot_be_a_secret_leaves_the_client_known() {
+        let grant = "grant_type=client_credentials";
+        let header = basic("cli_shop", "guess");
+        let body = format!("{grant}&client_id=cli_shop&client_secret=guess");
+        for request in [parse(FORM, Some(&header), grant), parse(FORM, None, &body)] {
+            let client = request.unwrap().client;
+            assert_eq!(client.id.as_str(), "cli_shop");
+            assert!(client.secret.is_none());
         }
     }
 
@@ -526,7 +537,7 @@ mod tests {
         ] {
             let request = parse(FORM, Some(&header), "grant_type=client_credentials").unwrap();
             assert_eq!(request.client.id.as_str(), "cli_shop");
-            assert_eq!(request.client.secret.expose(), s);
+            assert_eq!(request.client.secret.unwrap().expose(), s);
         }
     }
 

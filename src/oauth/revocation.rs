@@ -7,13 +7,19 @@ use std::sync::{PoisonError, RwLock};
 use jiff::Timestamp;
 
 use super::client::{ClientId, TOKEN_TTL_SECONDS_MAX};
-use super::token::Claims;
+use super::token::{Claims, secret_tag};
 
 /// Most single tokens remembered. One more revokes all present tokens of its client: too much rather
 /// than too little.
 pub const REVOKED_TOKENS_MAX: usize = 100_000;
 /// Most clients remembered. One more revokes all present tokens of every client.
 pub const REVOKED_CLIENTS_MAX: usize = 100_000;
+/// Most secrets remembered that ended while a token got with them may still live; those that ended first are
+/// left out.
+pub const ENDED_SECRETS_MAX: usize = 100_000;
+/// Seconds for which a node may go on issuing tokens to a client that another process has disabled. Where the
+/// client itself cannot be remembered, all tokens of so much later are dead too.
+const NOTICED_LATE_SECONDS: i64 = 2;
 
 /// A token that died before its time, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +42,21 @@ pub struct Revocations(RwLock<Revoked>);
 struct Revoked {
     /// `jti` of a revoked token and the second in which it would have expired.
     tokens: HashMap<String, i64>,
-    /// The last second in which a token of the client was issued that is now dead.
-    clients: HashMap<ClientId, i64>,
+    /// Clients whose tokens are dead.
+    clients: HashMap<ClientId, Dead>,
+    /// [`secret_tag`] of a secret and the second in which it ended.
+    secrets: HashMap<String, i64>,
     /// The same for all clients.
     everyone: Option<i64>,
+}
+
+/// Which tokens of a client are dead.
+#[derive(Clone, Copy, Debug)]
+struct Dead {
+    /// Those issued until this second.
+    until: i64,
+    /// All others too: the client was disabled, and what was issued since came from a node that did not know.
+    whole: bool,
 }
 
 impl Revocations {
@@ -66,13 +83,62 @@ impl Revocations {
         self.write().revoke_client(client_id, revoked_at, now);
     }
 
+    /// Kills every token of the client, whenever it was issued. `disabled_at` says for how long this is to be
+    /// remembered. Returns whether it is news.
+    pub fn disable_client(
+        &self,
+        client_id: &ClientId,
+        disabled_at: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        let mut revoked = self.write();
+        if revoked
+            .clients
+            .get(client_id)
+            .is_some_and(|dead| dead.whole)
+        {
+            return false;
+        }
+        revoked.revoke_client(client_id, disabled_at, now);
+        match revoked.clients.get_mut(client_id) {
+            Some(dead) => dead.whole = true,
+            None => {
+                let until = disabled_at.as_second() + NOTICED_LATE_SECONDS;
+                revoked.everyone = revoked.everyone.max(Some(until));
+            }
+        }
+        true
+    }
+
+    /// Kills the tokens that were got with a secret when it had ended already: by a node that did not know yet.
+    /// Returns whether it is news.
+    pub fn end_secret(&self, secret_id: &str, ended_at: Timestamp, now: Timestamp) -> bool {
+        let mut revoked = self.write();
+        let (tag, second) = (secret_tag(secret_id), ended_at.as_second());
+        if revoked.secrets.get(tag) == Some(&second) {
+            return false;
+        }
+        if revoked.secrets.len() >= ENDED_SECRETS_MAX {
+            let forgotten = now.as_second() - i64::from(TOKEN_TTL_SECONDS_MAX);
+            revoked.secrets.retain(|_, second| *second >= forgotten);
+        }
+        if revoked.secrets.len() < ENDED_SECRETS_MAX {
+            revoked.secrets.insert(tag.to_owned(), second);
+        }
+        true
+    }
+
     /// Whether the token is dead. Expiry is not looked at.
     pub fn contains(&self, claims: &Claims) -> bool {
         let revoked = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        revoked.tokens.contains_key(&claims.jti)
+        let client = revoked.clients.get(&claims.client_id);
+        let ended = revoked.secrets.get(claims.secret_tag());
+        client.is_some_and(|dead| dead.whole)
+            || revoked.tokens.contains_key(&claims.jti)
             || revoked
                 .last_dead_second(&claims.client_id)
                 .is_some_and(|second| claims.iat <= second)
+            || ended.is_some_and(|second| claims.iat >= *second)
     }
 
     /// The first second in which a token issued to the client now is not already dead: `now`, or the one
@@ -92,23 +158,28 @@ impl Revoked {
     fn revoke_client(&mut self, client_id: &ClientId, revoked_at: Timestamp, now: Timestamp) {
         let second = revoked_at.as_second();
         if let Some(known) = self.clients.get_mut(client_id) {
-            *known = second.max(*known);
+            known.until = second.max(known.until);
             return;
         }
         if self.clients.len() >= REVOKED_CLIENTS_MAX {
             // Whatever was issued that long ago has expired by itself.
             let forgotten = now.as_second() - i64::from(TOKEN_TTL_SECONDS_MAX);
-            self.clients.retain(|_, second| *second >= forgotten);
+            self.clients.retain(|_, dead| dead.until >= forgotten);
         }
         if self.clients.len() < REVOKED_CLIENTS_MAX {
-            self.clients.insert(client_id.clone(), second);
+            let dead = Dead {
+                until: second,
+                whole: false,
+            };
+            self.clients.insert(client_id.clone(), dead);
         } else {
             self.everyone = self.everyone.max(Some(second));
         }
     }
 
     fn last_dead_second(&self, client_id: &ClientId) -> Option<i64> {
-        self.clients.get(client_id).copied().max(self.everyone)
+        let known = self.clients.get(client_id).map(|dead| dead.until);
+        known.max(self.everyone)
     }
 }
 
@@ -170,6 +241,32 @@ mod tests {
     }
 
     #[test]
+    fn a_disabled_client_has_no_living_token_whenever_it_was_issued() {
+        let revocations = Revocations::default();
+        revocations.revoke_client(&id("a"), at(10), at(10));
+        assert!(revocations.disable_client(&id("a"), at(20), at(20)));
+        assert!(!revocations.disable_client(&id("a"), at(20), at(21)));
+        for second in [0, 20, 21, 99] {
+            assert!(revocations.contains(&token("a", "t", second)));
+            assert!(!revocations.contains(&token("b", "t", second)));
+        }
+    }
+
+    #[test]
+    fn a_token_got_with_an_ended_secret_is_dead() {
+        let revocations = Revocations::default();
+        let secret = "sec_01hf3v6q9g0123456789abcdef";
+        let jti = format!("{}-x", secret_tag(secret));
+        assert!(revocations.end_secret(secret, at(20), at(20)));
+        assert!(!revocations.end_secret(secret, at(20), at(21)));
+        assert!(!revocations.contains(&token("a", &jti, 19)));
+        assert!(revocations.contains(&token("a", &jti, 20)));
+        assert!(revocations.contains(&token("a", &jti, 21)));
+        assert!(!revocations.contains(&token("a", "another-x", 21)));
+        assert!(!revocations.contains(&token("a", "x", 21)));
+    }
+
+    #[test]
     fn when_full_more_dies_rather_than_less() {
         let revocations = Revocations::default();
         for n in 0..REVOKED_TOKENS_MAX {
@@ -198,5 +295,11 @@ mod tests {
         assert!(revocations.contains(&token("one_more", "t", 6)));
         assert!(revocations.contains(&token("innocent", "t", 6)));
         assert!(!revocations.contains(&token("innocent", "t", 7)));
+        revocations.disable_client(&id("disabled"), at(6), at(6));
+        assert!(
+            revocations.contains(&token("disabled", "t", 8)),
+            "issued by a node that did not know"
+        );
+        assert!(!revocations.contains(&token("innocent", "t", 9)));
     }
 }

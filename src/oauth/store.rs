@@ -3,7 +3,7 @@
 use super::admin::{ListedSecret, NewClient};
 use super::client::{Client, ClientId, ClientSecret, LIVE_SECRETS_MAX, Network, StoredSecret};
 use super::key::{Algorithm, StoredKey};
-use super::revocation::{REVOKED_CLIENTS_MAX, RevokedToken};
+use super::revocation::{ENDED_SECRETS_MAX, REVOKED_CLIENTS_MAX, RevokedToken};
 use super::scope::Scopes;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Param, Row, Tx};
@@ -191,21 +191,53 @@ pub async fn delete_revoked_tokens(tx: &mut Tx, before: Timestamp) -> Result<u64
     tx.execute(sql, params![before]).await
 }
 
-/// Clients all of whose tokens were revoked after `after`, and when. One more is read than can be
-/// remembered, so that the memory notices that it is full.
-pub async fn revoked_clients(
-    tx: &mut Tx,
-    after: Timestamp,
-) -> Result<Vec<(ClientId, Timestamp)>, DbError> {
+/// A client all of whose tokens were revoked.
+pub struct RevokedClient {
+    pub id: ClientId,
+    pub revoked_at: Timestamp,
+    /// Whether it was disabled with them.
+    pub disabled: bool,
+}
+
+/// Clients all of whose tokens were revoked after `after`. One more is read than can be remembered, so that
+/// the memory notices that it is full.
+pub async fn revoked_clients(tx: &mut Tx, after: Timestamp) -> Result<Vec<RevokedClient>, DbError> {
     // The 0 lets the partial index serve.
-    let sql = "SELECT id, tokens_not_before FROM oauth_clients
+    let sql = "SELECT id, tokens_not_before, disabled_at FROM oauth_clients
         WHERE tokens_not_before > 0 AND tokens_not_before > $1 ORDER BY tokens_not_before LIMIT $2";
     let limit = REVOKED_CLIENTS_MAX as i64 + 1;
     tx.fetch_all(sql, params![after, limit], |row| {
-        Ok((
-            row.get::<&str>(0)?.parse().map_err(|e| unreadable(0, e))?,
-            row.get(1)?,
-        ))
+        Ok(RevokedClient {
+            id: row.get::<&str>(0)?.parse().map_err(|e| unreadable(0, e))?,
+            revoked_at: row.get(1)?,
+            disabled: row.get::<Option<Timestamp>>(2)?.is_some(),
+        })
+    })
+    .await
+}
+
+/// A secret that has ended.
+pub struct EndedSecret {
+    pub id: String,
+    pub client_id: ClientId,
+    pub ended_at: Timestamp,
+}
+
+/// The secrets that ended after `after` and until `now`, the last ones first, at most [`ENDED_SECRETS_MAX`].
+pub async fn ended_secrets(
+    tx: &mut Tx,
+    after: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<EndedSecret>, DbError> {
+    let sql = "SELECT id, client_id, expires_at FROM oauth_client_secrets
+        WHERE expires_at > $1 AND expires_at <= $2 ORDER BY expires_at DESC LIMIT $3";
+    let limit = ENDED_SECRETS_MAX as i64;
+    tx.fetch_all(sql, params![after, now, limit], |row| {
+        Ok(EndedSecret {
+            id: row.get(0)?,
+            client_id: row.get::<&str>(1)?.parse().map_err(|e| unreadable(1, e))?,
+            ended_at: row.get(2)?,
+        })
     })
     .await
 }
@@ -215,6 +247,15 @@ pub async fn algorithms(tx: &mut Tx) -> Result<Vec<Algorithm>, DbError> {
     let sql = "SELECT signing_alg FROM oauth_clients WHERE disabled_at IS NULL
         GROUP BY signing_alg ORDER BY signing_alg LIMIT 100";
     tx.fetch_all(sql, &[], |row| {
+        row.get::<&str>(0)?.parse().map_err(|e| unreadable(0, e))
+    })
+    .await
+}
+
+/// The algorithms that clients registered after `since` ask for.
+pub async fn algorithms_since(tx: &mut Tx, since: Timestamp) -> Result<Vec<Algorithm>, DbError> {
+    let sql = "SELECT DISTINCT signing_alg FROM oauth_clients WHERE created_at > $1 LIMIT 100";
+    tx.fetch_all(sql, params![since], |row| {
         row.get::<&str>(0)?.parse().map_err(|e| unreadable(0, e))
     })
     .await

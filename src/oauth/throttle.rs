@@ -1,5 +1,6 @@
 //! Guessing, slowed down. Failures are counted per client and address and per address alone, never per
-//! client alone: whoever knows a client id could otherwise lock a shop out of its own back office.
+//! client alone: whoever knows a client id could otherwise lock a shop out of its own back office. And a right
+//! secret passes the pause of its address, because the failures may be a neighbour's.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -52,29 +53,35 @@ pub struct Paused {
     pub retry_after_seconds: u32,
 }
 
+impl Paused {
+    fn until(end: Timestamp, now: Timestamp) -> Paused {
+        let millis = u64::try_from(end.duration_since(now).as_millis()).unwrap_or(0);
+        let seconds = u32::try_from(millis.div_ceil(1000)).unwrap_or(u32::MAX);
+        Paused {
+            retry_after_seconds: seconds.max(1),
+        }
+    }
+}
+
 impl Throttle {
-    /// To be asked before a secret is looked at: during a pause even the right one is not accepted, or
-    /// guessing could go on. `client` is `None` when the request named none that could exist.
-    pub fn check(
+    /// To be asked before a secret is looked at: while the pair is paused even the right one is not accepted,
+    /// or guessing could go on.
+    pub fn check_pair(
         &self,
-        client: Option<&ClientId>,
+        client: &ClientId,
         address: IpAddr,
         now: Timestamp,
     ) -> Result<(), Paused> {
-        let counters = self.lock();
-        let address = group(address);
-        let pair =
-            client.and_then(|client| counters.pairs.paused_until(&(client.clone(), address), now));
-        match pair.max(counters.addresses.paused_until(&address, now)) {
-            None => Ok(()),
-            Some(end) => {
-                let millis = u64::try_from(end.duration_since(now).as_millis()).unwrap_or(0);
-                let seconds = u32::try_from(millis.div_ceil(1000)).unwrap_or(u32::MAX);
-                Err(Paused {
-                    retry_after_seconds: seconds.max(1),
-                })
-            }
-        }
+        let pair = (client.clone(), group(address));
+        let until = self.lock().pairs.paused_until(&pair, now);
+        until.map_or(Ok(()), |end| Err(Paused::until(end, now)))
+    }
+
+    /// To be asked when a secret was wrong. An address may be shared by many (a proxy, an office, a
+    /// provider's customers): its pause stops those who guess, not those who know.
+    pub fn check_address(&self, address: IpAddr, now: Timestamp) -> Result<(), Paused> {
+        let until = self.lock().addresses.paused_until(&group(address), now);
+        until.map_or(Ok(()), |end| Err(Paused::until(end, now)))
     }
 
     /// Counts wrong credentials.
@@ -202,6 +209,21 @@ mod tests {
     }
 
     const FROM: &str = "192.0.2.1";
+
+    impl Throttle {
+        /// What one who guesses sees.
+        fn check(
+            &self,
+            client: Option<&ClientId>,
+            address: IpAddr,
+            now: Timestamp,
+        ) -> Result<(), Paused> {
+            if let Some(client) = client {
+                self.check_pair(client, address, now)?;
+            }
+            self.check_address(address, now)
+        }
+    }
 
     #[test]
     fn ten_failures_pause_the_pair_and_nobody_else() {

@@ -15,8 +15,10 @@ use super::key::{Algorithm, KeyError, KeyRing, StoredKey};
 use super::revocation::Revocations;
 use super::scope::Scopes;
 
-/// Longest token that is looked at; ours stay under 1 KiB.
+/// Longest token that is looked at; ours stay under 1 KiB, those of RS256 with every scope under 1.25 KiB.
 pub const TOKEN_MAX_BYTES: usize = 4096;
+/// 65 bits of the id of a secret.
+const SECRET_TAG_LENGTH: usize = 13;
 /// Most verified tokens remembered, about half a kilobyte each; beyond it those used least are forgotten.
 pub const VERIFIED_MAX: usize = 10_000;
 
@@ -33,7 +35,7 @@ pub struct Claims {
     pub exp: i64,
     /// Second in which it was issued.
     pub iat: i64,
-    /// Names this one token, so that it can be revoked; 131 random bits.
+    /// Names this one token, so that it can be revoked: [`secret_tag`], a hyphen and 131 random bits.
     pub jti: String,
     /// Who asked for it.
     pub client_id: ClientId,
@@ -41,11 +43,27 @@ pub struct Claims {
     pub scope: Scopes,
 }
 
+impl Claims {
+    /// Which secret the token was got with, as [`secret_tag`].
+    pub fn secret_tag(&self) -> &str {
+        self.jti.split_once('-').map_or("", |(tag, _)| tag)
+    }
+}
+
+/// What of the id of a secret stands in the tokens that were got with it: the random half, enough to know it
+/// among those of its client, and short, because every request carries it.
+pub fn secret_tag(secret_id: &str) -> &str {
+    let from = secret_id.len().saturating_sub(SECRET_TAG_LENGTH);
+    secret_id.get(from..).unwrap_or_default()
+}
+
 /// What a token is issued for.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant<'a> {
     /// Who asks.
     pub client_id: &'a ClientId,
+    /// The id of the secret that it showed.
+    pub secret_id: &'a str,
     /// Who acts: the client itself, or a user it acts for.
     pub subject: &'a str,
     /// What the token allows: at most what the client was given.
@@ -177,7 +195,11 @@ impl Signer {
             aud: self.audience.clone(),
             exp: iat + i64::from(grant.ttl_seconds),
             iat,
-            jti: secrets::random_base62(22),
+            jti: format!(
+                "{}-{}",
+                secret_tag(grant.secret_id),
+                secrets::random_base62(22)
+            ),
             client_id: grant.client_id.clone(),
             scope: grant.scopes,
         };

@@ -9,7 +9,7 @@ use crate::products::{VariantId, inventory};
 use platform::clock::Timestamp;
 use platform::db::Tx;
 use platform::events::{self, NewEvent};
-use platform::http::{Once, Problem};
+use platform::http::{IfMatch, Problem, Reply};
 use serde_json::json;
 
 /// `cancel_reason` of an order whose hold ended.
@@ -19,7 +19,7 @@ pub const PAYMENT_TIMEOUT: &str = "payment_timeout";
 #[derive(Clone, Debug)]
 pub struct Mover {
     pub actor: String,
-    pub if_match: Option<i64>,
+    pub if_match: IfMatch,
     pub now: Timestamp,
 }
 
@@ -62,7 +62,7 @@ pub async fn make(tx: &mut Tx, id: &OrderId, step: &Move, mover: &Mover) -> Resu
 pub async fn expire(tx: &mut Tx, id: &OrderId, now: Timestamp) -> Result<bool> {
     let mover = Mover {
         actor: "system".into(),
-        if_match: None,
+        if_match: IfMatch::default(),
         now,
     };
     let order = taken(tx, id, &mover).await?;
@@ -79,11 +79,21 @@ pub async fn expire(tx: &mut Tx, id: &OrderId, now: Timestamp) -> Result<bool> {
 }
 
 async fn taken(tx: &mut Tx, id: &OrderId, mover: &Mover) -> Result<Order> {
-    let order = store::take(tx, id, mover.now)
-        .await?
-        .ok_or_else(|| not_found("order", id.as_str()))?;
-    Once::check_version(mover.if_match, order.version - 1)?; // taking it made the version grow
-    Ok(order)
+    if mover.if_match != IfMatch::default() {
+        let order = store::find_and_lock(tx, id).await?;
+        let order = order.ok_or_else(|| not_found("order", id.as_str()))?;
+        refuse_stale(&order, mover)?;
+    }
+    let order = store::take(tx, id, mover.now).await?;
+    order.ok_or_else(|| not_found("order", id.as_str()))
+}
+
+/// Refuses to change `order` when the mover has seen another version of it.
+pub fn refuse_stale(order: &Order, mover: &Mover) -> Result<()> {
+    match mover.if_match.holds(order.version) {
+        true => Ok(()),
+        false => Err(mover.if_match.refused(&Reply::entity(order.version, order))),
+    }
 }
 
 /// What every cancellation does.

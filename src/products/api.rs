@@ -16,8 +16,8 @@ use axum::http::StatusCode;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::http::{
-    Command, FieldError, MergePatch, Once, Operation, Page, PageQuery, Path, Problem, Query, Reply,
-    codes, field_errors_to_problem,
+    Command, FieldError, IfMatch, MergePatch, Operation, Page, PageQuery, Path, Problem, Query,
+    Reply, codes, field_errors_to_problem,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -331,7 +331,9 @@ pub async fn update(
             ..Asked::plain(now)
         };
         let current = present(tx, &id, &asked).await?;
-        Once::check_version(if_match, current.version)?;
+        if !if_match.holds(current.version) {
+            return Err(stale(tx, &id, &if_match, now).await?);
+        }
         let shown =
             serde_json::to_value(&current).map_err(|error| DbError::Failed(error.into()))?;
         let mut errors = leave_unchanged_out(&mut fields, &shown);
@@ -379,11 +381,19 @@ pub async fn delete(
         let (Some(version), Some(id)) = (found, ProductId::parse(&id)) else {
             return Err(not_found("product", &id));
         };
-        Once::check_version(if_match, version)?;
+        if !if_match.holds(version) {
+            return Err(stale(tx, id.as_str(), &if_match, now).await?);
+        }
         store::delete(tx, (&id, version), &caller.client_id, now).await?;
         Ok(Reply::no_content())
     })
     .await
+}
+
+/// The refusal of a change that was made on another version than the present one.
+async fn stale(tx: &mut Tx, id: &str, if_match: &IfMatch, now: Timestamp) -> Result<Problem> {
+    let product = present(tx, id, &Asked::plain(now)).await?;
+    Ok(if_match.refused(&Reply::entity(product.version, &product)))
 }
 
 async fn present(tx: &mut Tx, id: &str, asked: &Asked) -> Result<Product> {

@@ -7,10 +7,13 @@ use crate::money::{Currency, MinorUnits};
 use platform::clock::Timestamp;
 use platform::http::Patch;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The fields of a product that can be set. Left away is left as it is; `null` clears.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -183,24 +186,40 @@ impl<'de> Deserialize<'de> for FlatPrice {
             #[serde(default)]
             compare_at_amount: Option<MinorUnits>,
         }
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            Integer(MinorUnits),
-            Full(Full),
+
+        struct Form;
+
+        impl<'de> Visitor<'de> for Form {
+            type Value = FlatPrice;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer of minor units, or an object with amount and currency")
+            }
+
+            fn visit_i64<E: de::Error>(self, amount: i64) -> Result<FlatPrice, E> {
+                Ok(FlatPrice {
+                    amount,
+                    currency: None,
+                    compare_at_amount: None,
+                })
+            }
+
+            fn visit_u64<E: de::Error>(self, amount: u64) -> Result<FlatPrice, E> {
+                let amount = i64::try_from(amount).map_err(E::custom)?;
+                self.visit_i64(amount)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<FlatPrice, A::Error> {
+                let full = Full::deserialize(MapAccessDeserializer::new(members))?;
+                Ok(FlatPrice {
+                    amount: full.amount.0,
+                    currency: Some(full.currency),
+                    compare_at_amount: full.compare_at_amount.map(|amount| amount.0),
+                })
+            }
         }
-        Ok(match Form::deserialize(deserializer)? {
-            Form::Integer(amount) => FlatPrice {
-                amount: amount.0,
-                currency: None,
-                compare_at_amount: None,
-            },
-            Form::Full(full) => FlatPrice {
-                amount: full.amount.0,
-                currency: Some(full.currency),
-                compare_at_amount: full.compare_at_amount.map(|amount| amount.0),
-            },
-        })
+
+        deserializer.deserialize_any(Form)
     }
 }
 

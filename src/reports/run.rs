@@ -4,7 +4,7 @@ use super::period::{Interval, Periods, first_instant};
 use super::report::{Column, Format, PeriodParameters, RANGE_DAYS_MAX, ReportKind};
 use crate::money::Currency;
 use jiff::civil::{Date, date};
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use platform::clock::Timestamp;
 use platform::http::{FieldError, Place};
 use platform::id_type;
@@ -88,9 +88,13 @@ fn wrong(pointer: &str, code: &'static str, detail: impl Into<String>) -> FieldE
     }
 }
 
-/// The IANA zone called `name`, in any case, with its proper name.
+/// The IANA zone called `name`, in any case, with its proper name. The zones are those that are part of the
+/// program: a system's own files have names, such as `localtime`, that mean something else elsewhere.
 fn zone_called(name: &str) -> Option<(TimeZone, String)> {
-    let zone = TimeZone::get(name).ok().filter(|zone| !zone.is_unknown())?;
+    let zone = TimeZoneDatabase::bundled()
+        .get(name)
+        .ok()
+        .filter(|zone| !zone.is_unknown())?;
     let name = zone.iana_name()?.to_owned();
     Some((zone, name))
 }

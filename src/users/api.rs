@@ -12,8 +12,8 @@ use axum::http::StatusCode;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::http::{
-    Command, MergePatch, NoFields, Once, Operation, Page, PageQuery, Path, Problem, Query, Reply,
-    codes,
+    Command, IfMatch, MergePatch, NoFields, Operation, Page, PageQuery, Path, Problem, Query,
+    Reply, codes,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -222,7 +222,7 @@ pub async fn update(
     let now = app.clock.now();
     let if_match = once.if_match();
     app.write_once(once, async move |tx| {
-        let user = lock(tx, &id, if_match).await?;
+        let user = lock(tx, &id, &if_match).await?;
         let mut body = with_spending(tx, user).await?;
         let shown = serde_json::to_value(&body)
             .expect("our own types serialise: string keys, no failing impls");
@@ -270,7 +270,7 @@ pub async fn delete(
     let now = app.clock.now();
     let if_match = command.once.if_match();
     app.write_once(command.once, async move |tx| {
-        let mut user = lock(tx, &id, if_match).await?;
+        let mut user = lock(tx, &id, &if_match).await?;
         forget(tx, &mut user, true, &caller, now).await?;
         store::delete(tx, &user.id, now).await?;
         super::tell(tx, "user.deleted", &user, &caller.client_id, json!({})).await?;
@@ -299,7 +299,7 @@ pub async fn anonymize(
     let if_match = command.once.if_match();
     let guest_orders = command.body.guest_orders;
     app.write_once(command.once, async move |tx| {
-        let mut user = lock(tx, &id, if_match).await?;
+        let mut user = lock(tx, &id, &if_match).await?;
         if user.anonymized_at.is_none() {
             forget(tx, &mut user, guest_orders, &caller, now).await?;
             super::tell(tx, "user.anonymized", &user, &caller.client_id, json!({})).await?;
@@ -346,13 +346,16 @@ async fn load(tx: &mut Tx, id: &str) -> Result<UserBody> {
 }
 
 /// The user to be changed, once it is still at the version that the caller saw.
-async fn lock(tx: &mut Tx, id: &str, if_match: Option<i64>) -> Result<User> {
+async fn lock(tx: &mut Tx, id: &str, if_match: &IfMatch) -> Result<User> {
     let user = match UserId::parse(id) {
         Some(id) => store::find_and_lock(tx, &id).await?,
         None => None,
     };
     let user = user.ok_or_else(|| not_found("user", id))?;
-    Once::check_version(if_match, user.version)?;
+    if !if_match.holds(user.version) {
+        let body = with_spending(tx, user).await?;
+        return Err(if_match.refused(&Reply::entity(body.user.version, &body)));
+    }
     Ok(user)
 }
 

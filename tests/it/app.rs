@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tradepost::app::App;
 use tradepost::config::Config;
 use tradepost::oauth::{NewClient, Scopes, create_client};
-use tradepost::router::router;
+use tradepost::router::stack;
 
 /// Where the clock of every test starts: 2023-10-27T10:00:00Z, the day of the reference's examples.
 pub const START: Timestamp = Timestamp::from_micros(1_698_400_800_000_000);
@@ -63,10 +63,8 @@ impl TestApp {
         };
         change(&mut config);
         let clock = Clock::manual(START);
-        let app = App::start(config, clock.clone())
-            .await
-            .expect("the program starts");
-        let stack = Stack::new(router(app.clone()), clock, None);
+        let app = App::start(config, clock).await.expect("the program starts");
+        let stack = stack(&app, None);
         TestApp { app, stack, dir }
     }
 

@@ -223,3 +223,112 @@ async fn a_backup_is_a_database() {
     let server = place.serve(&["--log-requests=false", "--data-dir", "restored"]);
     server.token(&credentials);
 }
+
+#[tokio::test]
+async fn what_works_on_a_database_makes_none() {
+    let place = Place::new().await;
+    for command in [
+        &["doctor"][..],
+        &["doctor", "--repair"],
+        &["clients", "list"],
+        &["clients", "create", "--name", "Shop"],
+        &["clients", "rotate", "cli_x"],
+        &["clients", "revoke", "cli_x"],
+    ] {
+        let output = place.run(command);
+        let said = told(&output);
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+        assert!(said.contains("there is no database in "), "{said}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1);
+        assert!(!place.data_dir().exists(), "{command:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_client_gets_no_new_secret() {
+    let place = Place::new().await;
+    let (id, _) = place.credentials();
+    place.run_well(&["clients", "revoke", &id]);
+    let output = place.run(&["clients", "rotate", &id]);
+    let said = told(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("is revoked") && !said.contains("cs_"),
+        "{said}"
+    );
+    let listed: Value =
+        serde_json::from_str(&place.run_well(&["clients", "list", "--json"])).expect("JSON");
+    assert_eq!(listed[0]["secrets"].as_array().map(Vec::len), Some(1));
+}
+
+/// Whatever the umask says.
+#[tokio::test]
+async fn what_is_kept_is_for_nobody_else() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new().await;
+    let program = env!("CARGO_BIN_EXE_tradepost");
+    let envs: Vec<_> = place
+        .tradepost(&[])
+        .get_envs()
+        .map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)))
+        .collect();
+    let open_handed = |command: &str| {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &format!("umask 000; exec {program} {command}")]);
+        shell.current_dir(place.dir());
+        for (name, value) in &envs {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let output = shell.output().expect("it runs");
+        assert!(output.status.success(), "{}", told(&output));
+    };
+    open_handed("migrate");
+    let mode = |path: &std::path::Path| {
+        let metadata = std::fs::metadata(path).expect("it is there");
+        metadata.permissions().mode() & 0o777
+    };
+    assert_eq!(mode(&place.data_dir()), 0o700);
+    if place.database_url.is_none() {
+        open_handed("backup copy.db");
+        assert_eq!(mode(&place.dir().join("copy.db")), 0o600);
+    }
+    let _server = place.serve(&["--log-requests=false"]);
+    for entry in std::fs::read_dir(place.data_dir()).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let expected = if path.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode(&path), expected, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn a_database_without_its_master_key_gets_no_other() {
+    let place = Place::new().await;
+    drop(place.serve(&["--log-requests=false"]));
+    let key = place.data_dir().join("master.key");
+    let kept = std::fs::read(&key).expect("a key");
+    for present in [None, Some("")] {
+        std::fs::remove_file(&key).expect("removed");
+        if let Some(text) = present {
+            std::fs::write(&key, text).expect("written");
+        }
+        let output = place.run(&["serve", "--listen", "127.0.0.1:0"]);
+        let said = told(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains("master.key") && said.contains("put it back"),
+            "{said}"
+        );
+        assert_eq!(
+            std::fs::read(&key).unwrap_or_default(),
+            b"",
+            "none was made"
+        );
+        std::fs::write(&key, &kept).expect("written");
+    }
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&key, mode).expect("changed");
+    drop(place.serve(&["--log-requests=false"]));
+}

@@ -211,6 +211,11 @@ async fn each_path_knows_the_documented_methods_and_no_other() {
         );
         assert_eq!(options.header("access-control-allow-origin"), "*");
         assert_eq!(options.header("access-control-max-age"), "7200");
+        let patch = match documented.contains("PATCH") {
+            true => "application/merge-patch+json, application/json",
+            false => "",
+        };
+        assert_eq!(options.header("accept-patch"), patch, "{path}");
         let headers = options.header("access-control-allow-headers");
         for name in [
             "Authorization",
@@ -229,6 +234,166 @@ async fn each_path_knows_the_documented_methods_and_no_other() {
                 "HEAD {path}"
             );
         }
+    }
+}
+
+/// A misspelt parameter must not be ignored anywhere: `POST /v2/orders?dryrun=true` would place an order.
+#[tokio::test]
+async fn every_operation_refuses_a_parameter_that_it_does_not_know() {
+    let app = TestApp::start().await;
+    let shop = app.client(&Scopes::all().to_string()).await;
+    for operation in operations(&document()) {
+        let name = operation.name();
+        let target = format!("{}?zzz=1", operation.target());
+        let call = shop.request(operation.method.clone(), &target);
+        let reply = call.json(&serde_json::json!({})).send().await;
+        if operation.path.starts_with("/oauth/") {
+            assert_eq!(
+                reply.json()["error"],
+                "invalid_request",
+                "{name}: the body alone is read"
+            );
+            continue;
+        }
+        assert_eq!(
+            (reply.status, reply.code().as_str()),
+            (400, "invalid_parameter"),
+            "{name}"
+        );
+        let error = &reply.json()["errors"][0];
+        assert_eq!(error["parameter"], "zzz", "{name}");
+        assert_eq!(error["code"], "unknown_parameter", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_says_what_it_depends_on_and_what_a_browser_may_do() {
+    let app = TestApp::start_with(|config| config.public_url = "https://shop.example".into()).await;
+    let anyone = app.anonymous();
+    let plain = anyone.get("/openapi.json").await;
+    for coding in [
+        "gzip",
+        "identity;q=0, *;q=0",
+        "identity;q=0",
+        "*;q=0, identity",
+        "zstd;q=0",
+    ] {
+        let call = anyone.request(Method::GET, "/openapi.json");
+        let reply = call.header("accept-encoding", coding).send().await;
+        assert_eq!(reply.status, 200, "{coding}");
+        match coding {
+            "gzip" => assert_eq!(reply.header("content-encoding"), "gzip"),
+            _ => assert_eq!(reply.body, plain.body, "{coding}"),
+        }
+        let depends = "Accept, Accept-Encoding, Authorization, Origin";
+        assert_eq!(reply.header("vary"), depends, "{coding}");
+        assert_eq!(reply.headers.get_all("vary").iter().count(), 1);
+    }
+    for reply in [
+        plain,
+        anyone.get("/v2/users").await,
+        anyone.get("/none").await,
+    ] {
+        assert!(reply.header("permissions-policy").contains("camera=()"));
+        assert_eq!(
+            reply.header("strict-transport-security"),
+            "max-age=31536000"
+        );
+    }
+    let without = TestApp::start().await.anonymous().get("/healthz").await;
+    assert_eq!(without.header("strict-transport-security"), "");
+}
+
+/// A refusal names the place and what is accepted there, in words of the API.
+#[tokio::test]
+async fn a_refused_value_is_told_where_and_what_is_accepted() {
+    let app = TestApp::start().await;
+    let shop = app.client(&Scopes::all().to_string()).await;
+    let order = |member: &str, value: Value| {
+        let mut body = serde_json::json!({ "email": "a@b.example", "currency": "USD", "items": [{ "sku": "X", "quantity": 1 }] });
+        body[member] = value;
+        body
+    };
+    let product = |member: &str, value: Value| {
+        let mut body = serde_json::json!({ "title": "x", "price": 1000, "currency": "USD" });
+        body[member] = value;
+        body
+    };
+    let shipping = serde_json::json!({ "method": "post", "amount": -500 });
+    for (path, body, pointer, code, says) in [
+        (
+            "/v2/products",
+            product("currency", "ABC".into()),
+            "#/currency",
+            "invalid_value",
+            "ISO 4217",
+        ),
+        (
+            "/v2/products",
+            product(
+                "price",
+                serde_json::json!({ "amount": 1, "currency": "ABC" }),
+            ),
+            "#/price/currency",
+            "invalid_value",
+            "ISO 4217",
+        ),
+        (
+            "/v2/products",
+            product("price", 1.5.into()),
+            "#/price",
+            "money_must_be_integer",
+            "integer",
+        ),
+        (
+            "/v2/products",
+            product("status", "deleted".into()),
+            "#/status",
+            "invalid_value",
+            "\"draft\"",
+        ),
+        (
+            "/v2/orders",
+            order("currency", "ABC".into()),
+            "#/currency",
+            "invalid_value",
+            "ISO 4217",
+        ),
+        (
+            "/v2/orders",
+            order("shipping", shipping),
+            "#/shipping/amount",
+            "too_small",
+            "at least 0",
+        ),
+    ] {
+        let reply = shop.post(path, body).await;
+        assert_eq!(reply.status, 422, "{}", reply.text());
+        let error = reply.json()["errors"][0].clone();
+        assert_eq!(error["pointer"], pointer, "{error}");
+        assert_eq!(error["code"], code, "{error}");
+        assert!(
+            error["detail"]
+                .as_str()
+                .is_some_and(|text| text.contains(says)),
+            "{error}"
+        );
+        for rusty in ["untagged", "variant", "accepted forms"] {
+            assert!(!reply.text().contains(rusty), "{}", reply.text());
+        }
+    }
+    for (target, says) in [
+        ("/v2/orders?status=paid", "\"pending\""),
+        ("/v2/products?status=deleted", "\"draft\""),
+        ("/v2/orders?limit=x", "expected a whole number"),
+        ("/v2/orders?include_total=maybe", "expected true or false"),
+    ] {
+        let error = shop.get(target).await.json()["errors"][0].clone();
+        let detail = error["detail"].as_str().unwrap_or_default();
+        assert!(
+            detail.contains(says) && !detail.contains("null"),
+            "{target}: {error}"
+        );
     }
 }
 

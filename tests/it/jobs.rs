@@ -104,3 +104,53 @@ async fn the_next_job_is_found_by_one_index_seek() {
         "{plan}"
     );
 }
+
+#[tokio::test]
+async fn the_metrics_count_no_further_than_they_say() {
+    let app = TestApp::start().await;
+    let now = app.clock.now();
+    let more = jobs::COUNTED_MAX + 50;
+    let made: Result<(), DbError> = app
+        .db
+        .write(async move |tx| {
+            for number in 0..more {
+                let job = NewJob {
+                    kind: "deep",
+                    payload: "{}",
+                    priority: 2,
+                    run_at: now + Duration::from_secs(u64::try_from(number).unwrap_or(0)),
+                    attempts_max: 1,
+                };
+                jobs::enqueue(tx, &job, now).await?;
+            }
+            Ok(())
+        })
+        .await;
+    made.expect("enqueued");
+    enqueue(&app, &[0, 3]).await;
+    let mut tx = app.db.read().await.expect("a reader");
+    let depths = jobs::depths(&mut tx).await.expect("depths");
+    let seen: Vec<_> = depths
+        .iter()
+        .map(|depth| {
+            (
+                depth.kind.as_str(),
+                depth.state.as_str(),
+                depth.jobs,
+                depth.oldest_run_at,
+            )
+        })
+        .collect();
+    let expected = [
+        ("deep", "waiting", jobs::COUNTED_MAX, now),
+        ("test", "waiting", 2, now),
+    ];
+    assert_eq!(seen, expected);
+    let params = platform::params!["deep", 2i64, jobs::COUNTED_MAX];
+    let plan = app
+        .db
+        .explain(jobs::LANE_DEPTH, params)
+        .await
+        .expect("a plan");
+    assert!(plan.join("\n").contains("jobs_due"), "{plan:?}");
+}

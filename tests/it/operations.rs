@@ -64,6 +64,7 @@ async fn metrics_tell_of_requests_queues_and_memory() {
     for line in [
         "jobs{kind=\"notification.send\",state=\"waiting\"} 1",
         "jobs_oldest_age_seconds{kind=\"notification.send\",state=\"waiting\"} 90",
+        "db_writes_waiting 0",
         "# TYPE http_request_duration_seconds histogram",
     ] {
         assert!(

@@ -270,6 +270,7 @@ async fn an_old_version_and_a_second_try_are_told_apart() {
         (stale.status, stale.code().as_str()),
         (412, "precondition_failed")
     );
+    assert_eq!(stale.header("etag"), first.header("etag"));
     let fresh = send("k3", first.header("etag"), "two").await;
     assert_eq!((fresh.status, &fresh.json()["version"]), (200, &json!(3)));
 }

@@ -228,6 +228,7 @@ async fn an_order_moves_only_along_its_axis() {
         (stale.status, stale.code().as_str()),
         (412, "precondition_failed")
     );
+    assert_eq!(stale.header("etag"), confirmed.header("etag"));
     let cancelled = shop
         .post(
             &format!("{path}/cancel"),
@@ -309,6 +310,14 @@ async fn a_rehearsal_shows_the_result_and_changes_nothing() {
         (200, &json!(3750))
     );
     assert_eq!(available(&shop, "MUG").await, 3);
+    assert_eq!(shop.get("/v2/orders").await.text(), "[]");
+    let plain = order_of(&[("MUG", 3)]);
+    let by_query = shop.post("/v2/orders?dry_run=true", plain.clone()).await;
+    assert_eq!(by_query.status, 200, "{}", by_query.text());
+    let misspelt = shop.post("/v2/orders?dryrun=true", plain.clone()).await;
+    assert_eq!(misspelt.code(), "invalid_parameter");
+    let unclear = shop.post("/v2/orders?dry_run=1", plain).await;
+    assert_eq!(unclear.code(), "invalid_parameter");
     assert_eq!(shop.get("/v2/orders").await.text(), "[]");
     body["items"][0]["quantity"] = json!(4);
     assert_eq!(

@@ -451,13 +451,20 @@ async fn if_match_guards_a_change() {
         (stale.status, stale.code().as_str()),
         (412, "precondition_failed")
     );
-    assert_eq!(stale.header("etag"), "\"2\"");
+    let current = shop.get(&path(&made)).await.header("etag").to_owned();
+    assert_eq!(stale.header("etag"), current);
+    let list = with(&format!("{etag}, \"foreign\""), change("Two")).await;
+    assert_eq!(list.status, 412);
+    let list = with(&format!("{etag}, {current}"), change("Three")).await;
+    assert_eq!(list.status, 200, "one of them is the present one");
     let delete = shop
         .request(Method::DELETE, &path(&made))
         .header("if-match", &etag)
         .send()
         .await;
     assert_eq!(delete.status, 412);
+    let current = shop.get(&path(&made)).await;
+    assert_eq!(delete.header("etag"), current.header("etag"));
     let fresh = shop
         .request(Method::GET, &path(&made))
         .header("if-none-match", "\"x\"")

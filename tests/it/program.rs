@@ -73,6 +73,7 @@ impl Place {
 
     /// A new client with every scope.
     pub fn credentials(&self) -> (String, String) {
+        self.run_well(&["migrate"]);
         let printed = self.run_well(&["clients", "create", "--name", "test", "--json"]);
         let client: Value = serde_json::from_str(&printed).expect("JSON");
         let text = |member: &str| client[member].as_str().expect("text").to_owned();

@@ -230,6 +230,14 @@ async fn a_request_that_cannot_be_run_is_refused_with_every_fault() {
         pointers(json!({ "type": "sales_by_day", "timezone": "Mars/Olympus", "currency": "ABC", "parameters": { "interval": "day" } })).await,
         ["#/timezone", "#/currency", "#/parameters/interval"]
     );
+    for zone in ["localtime", "posixrules", "posix/UTC", "right/UTC"] {
+        let body = json!({ "type": "sales_by_day", "timezone": zone, "currency": "USD" });
+        let found = pointers(body).await;
+        assert!(
+            found.contains(&"#/timezone".to_owned()),
+            "{zone}: {found:?}"
+        );
+    }
     assert_eq!(
         pointers(json!({ "type": "sales_by_period", "parameters": { "start": "2011-01-02", "end": "2011-01-01" } })).await,
         ["#/parameters/end"]

@@ -93,6 +93,60 @@ async fn a_request_that_is_running_at_sigterm_is_answered() {
     assert_eq!(server.wait().code(), Some(0));
 }
 
+/// What is refused before any endpoint is looked at has the form of every other error.
+#[tokio::test]
+async fn oversized_and_hostless_requests_are_problems() {
+    let place = Place::new().await;
+    let server = place.serve(&["--log-requests=false"]);
+    let ask = |text: &str| {
+        let mut http = server.connect();
+        http.write_all(text.as_bytes()).expect("sent");
+        http.read_answer().expect("an answer")
+    };
+    let small: String = (0..99).map(|n| format!("X-{n}: 1\r\n")).collect();
+    let many: String = (0..150).map(|n| format!("X-{n}: 1\r\n")).collect();
+    let long = "x".repeat(33_000);
+    for (request, status, code) in [
+        (
+            format!("GET /healthz HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"),
+            431,
+            "headers_too_large",
+        ),
+        (
+            format!("GET /healthz HTTP/1.1\r\nHost: a\r\n{many}\r\n"),
+            431,
+            "headers_too_large",
+        ),
+        (
+            format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            414,
+            "uri_too_long",
+        ),
+        (
+            "GET /healthz HTTP/1.1\r\n\r\n".to_owned(),
+            400,
+            "invalid_header",
+        ),
+        (
+            "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(),
+            400,
+            "invalid_header",
+        ),
+    ] {
+        let answer = ask(&request);
+        assert_eq!(answer.status, status, "{code}: {}", answer.body);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        assert_eq!(answer.json()["code"], code);
+        assert!(!answer.header("x-request-id").is_empty());
+    }
+    for request in [
+        format!("GET /healthz HTTP/1.1\r\nHost: a\r\n{small}\r\n"),
+        "GET /healthz HTTP/1.0\r\n\r\n".to_owned(),
+    ] {
+        assert_eq!(ask(&request).status, 200);
+    }
+}
+
 #[tokio::test]
 async fn the_demo_prints_three_lines_that_work() {
     let place = Place::new().await;
@@ -131,6 +185,10 @@ async fn the_demo_prints_three_lines_that_work() {
     let mut line = String::new();
     again.lines.read_line(&mut line).expect("a line");
     assert!(line.contains("tradepost clients create"), "{line}");
+    if place.database_url.is_none() {
+        let there = format!("--data-dir {}", place.data_dir().display());
+        assert!(line.contains(&there), "{line}");
+    }
 }
 
 #[tokio::test]

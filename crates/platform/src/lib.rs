@@ -7,5 +7,6 @@ pub mod events;
 pub mod http;
 pub mod id;
 pub mod jobs;
+pub mod private;
 pub mod secrets;
 pub mod telemetry;

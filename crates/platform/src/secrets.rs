@@ -193,6 +193,14 @@ impl MasterKey {
         }
     }
 
+    /// Whether [`load_or_create`](MasterKey::load_or_create) would make a new key.
+    pub fn is_missing(path: &Path) -> bool {
+        match std::fs::metadata(path) {
+            Ok(file) => file.len() == 0,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+
     fn create(path: &Path) -> Result<MasterKey, MasterKeyError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);

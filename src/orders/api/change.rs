@@ -50,7 +50,7 @@ pub async fn update(
     app.write_once(once, async move |tx| {
         let order = store::find_and_lock(tx, &id).await?;
         let mut order = order.ok_or_else(|| not_found("order", id.as_str()))?;
-        Once::check_version(mover.if_match, order.version)?;
+        moves::refuse_stale(&order, &mover)?;
         let shown = serde_json::to_value(&order)
             .expect("our own types serialise: string keys, no failing impls");
         let change = MergePatch::read_against::<OrderPatch>(&fields, &shown)?;

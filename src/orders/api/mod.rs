@@ -270,7 +270,8 @@ fn parse_id(text: &str) -> Result<OrderId> {
 /// What `POST /v2/orders` promises.
 pub fn create_operation() -> Operation {
     Operation::new("createOrder", "Orders", "Creates a new order.")
-        .describe("Sets the stock aside at once; an order that is not confirmed by `expires_at` gives it back. `dry_run` answers 200 with the very result and changes nothing.")
+        .describe("Sets the stock aside at once; an order that is not confirmed by `expires_at` gives it back. `dry_run`, in the body or as a query parameter, answers 200 with the very result and changes nothing.")
+        .query::<CreateQuery>()
         .body::<NewOrder>()
         .body_example(json!({ "email": "guest@example.com", "currency": "USD", "items": [{ "sku": "MUG-BLUE", "quantity": 2 }] }))
         .returns::<Order>(201, "The order, pending.")
@@ -278,14 +279,24 @@ pub fn create_operation() -> Operation {
         .errors(&[&error::INSUFFICIENT_STOCK, &error::DUPLICATE, &error::CANNOT_BE_SOLD, &error::AMOUNT_OUT_OF_RANGE])
 }
 
+/// The parameters of `POST /v2/orders`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct CreateQuery {
+    /// As `dry_run` in the body: answer 200 with the very result, and change nothing.
+    dry_run: Option<bool>,
+}
+
 /// `POST /v2/orders`: stock, order, event and stored answer commit together or not at all.
 pub async fn create(
     State(app): State<App>,
     caller: Caller,
+    Query(query): Query<CreateQuery>,
     command: Command<NewOrder>,
 ) -> Result<Reply> {
     let Command { body: new, once } = command;
-    if app.config.require_idempotency_key && !once.has_key() && !new.dry_run {
+    let rehearse = new.dry_run || query.dry_run == Some(true);
+    if app.config.require_idempotency_key && !once.has_key() && !rehearse {
         let detail = "send an Idempotency-Key, so that a retry cannot place the order twice";
         return Err(Problem::new(&codes::IDEMPOTENCY_KEY_REQUIRED, detail));
     }
@@ -294,7 +305,6 @@ pub async fn create(
         app.clock.now(),
         Duration::from_secs(u64::from(app.config.order_hold_minutes) * 60),
     );
-    let rehearse = new.dry_run;
     let work = async move |tx: &mut Tx| {
         let order = create_order(tx, new, &caller.client_id, hold, now).await?;
         let place = format!("/v2/orders/{}", order.id);

@@ -95,7 +95,7 @@ impl Index {
     /// # Errors
     /// [`Error::Busy`] when another process has it open, [`Error::Io`] when the disk refuses.
     pub fn open(dir: &Path) -> Result<Index, Error> {
-        fs::create_dir_all(dir)?;
+        platform::private::create_folder(dir)?;
         // Damaged files can make the engine panic where it trusts their lengths.
         match catch_unwind(|| Index::open_existing(dir)) {
             Ok(Ok(index)) => return Ok(index),

@@ -48,6 +48,33 @@ async fn others_can_verify_tokens_by_the_published_keys() {
 }
 
 #[tokio::test]
+async fn the_first_key_of_an_algorithm_is_published_when_a_client_asks_for_it() {
+    let app = TestApp::start().await;
+    let algorithms = async || {
+        let keys = app.anonymous().get("/.well-known/jwks.json").await.json();
+        let keys = keys["keys"].as_array().unwrap().clone();
+        keys.iter()
+            .map(|key| key["alg"].to_string())
+            .collect::<Vec<_>>()
+    };
+    app.clock.advance(Duration::from_secs(86_400));
+    assert!(!algorithms().await.contains(&"\"RS256\"".to_owned()));
+    let new = NewClient {
+        signing_alg: Algorithm::Rs256,
+        ..new_client("users:read")
+    };
+    register(&app, new).await;
+    app.oauth
+        .prepare_keys(&app.db, app.clock.now())
+        .await
+        .unwrap();
+    assert!(
+        algorithms().await.contains(&"\"RS256\"".to_owned()),
+        "before any token"
+    );
+}
+
+#[tokio::test]
 async fn keys_change_over_without_a_gap() {
     let app = TestApp::start().await;
     let count = || async {

@@ -217,3 +217,61 @@ async fn the_jobs_follow_revocations_until_they_are_stopped() {
     let noted = listed(&app, &id).await.secrets[0].last_used_at;
     assert!(noted.is_some(), "what was noted is written down at the end");
 }
+
+/// A client's row is remembered for up to a second. In that second the revocation by another process is not
+/// seen yet, and the token that is issued is younger than the mark.
+#[tokio::test]
+async fn a_token_issued_while_the_revocation_travels_is_dead_too() {
+    let app = TestApp::start().await;
+    let (id, secret) = app.credentials("users:read").await;
+    let tenth = Duration::from_millis(100);
+    app.clock.advance(tenth * 5);
+    token(&app, &id, &secret).await; // from now on the row is remembered
+    app.clock.advance(tenth);
+    let (gone, now) = (id.parse().unwrap(), app.clock.now());
+    app.db
+        .write(async move |tx| revoke_client(tx, &gone, now).await)
+        .await
+        .unwrap();
+    app.clock.advance(tenth * 6); // into the next second
+    let late = access_token(&token(&app, &id, &secret).await);
+    let shop = bearer(&app, &late);
+    app.oauth.refresh(&app.db, app.clock.now()).await.unwrap();
+    assert_eq!(shop.get("/v2/users").await.status, 401);
+    assert_refused(&token(&app, &id, &secret).await, 401, "invalid_client");
+    for _ in 0..2 {
+        let restarted = node(&app, master_key(&app)).await.unwrap();
+        let now = app.clock.now().to_jiff();
+        assert!(restarted.signer.verify(&late, now).is_err());
+        app.clock.advance(Duration::from_secs(3_500));
+    }
+}
+
+#[tokio::test]
+async fn a_token_got_with_a_secret_that_has_just_ended_is_dead() {
+    let app = TestApp::start().await;
+    let (id, old) = app.credentials("users:read").await;
+    let tenth = Duration::from_millis(100);
+    let before = access_token(&token(&app, &id, &old).await);
+    app.clock.advance(SECOND + tenth * 5);
+    token(&app, &id, &old).await; // from now on the row is remembered
+    app.clock.advance(tenth);
+    let new = rotate(&app, &id, Duration::ZERO).await;
+    app.clock.advance(tenth * 6); // into the next second
+    let late = access_token(&token(&app, &id, &old).await);
+    let good = access_token(&token(&app, &id, &new).await);
+    app.oauth.refresh(&app.db, app.clock.now()).await.unwrap();
+    let users = async |token: &str| bearer(&app, token).get("/v2/users").await.status;
+    assert_eq!(
+        users(&late).await,
+        401,
+        "issued after the end of its secret"
+    );
+    assert_eq!(users(&before).await, 200, "issued before");
+    assert_eq!(users(&good).await, 200);
+    assert_refused(&token(&app, &id, &old).await, 401, "invalid_client");
+    let restarted = node(&app, master_key(&app)).await.unwrap();
+    let now = app.clock.now().to_jiff();
+    assert!(restarted.signer.verify(&late, now).is_err());
+    assert!(restarted.signer.verify(&before, now).is_ok());
+}

@@ -389,6 +389,77 @@ async fn guessing_is_slowed_down_for_the_guesser_alone() {
     assert_eq!(token(&app, &id, &secret).await.status, 200);
 }
 
+/// Behind a proxy everybody may have one address.
+#[tokio::test]
+async fn whoever_knows_the_secret_is_not_locked_out_by_neighbours() {
+    let app = TestApp::start().await;
+    let (id, secret) = app.credentials("users:read").await;
+    let (_, wrong) = app.credentials("users:read").await;
+    for n in 0..100 {
+        let reply = token(&app, &format!("cli_guess{n}"), &wrong).await;
+        assert_refused(&reply, 401, "invalid_client");
+    }
+    let paused = token(&app, "cli_guess", &wrong).await;
+    assert_refused(&paused, 429, "temporarily_unavailable");
+    assert_eq!(paused.header("retry-after"), "900");
+    let nameless = token(&app, "nobody", &wrong).await;
+    assert_refused(&nameless, 429, "temporarily_unavailable");
+    assert_eq!(token(&app, &id, &secret).await.status, 200);
+    let reply = token(&app, &id, &wrong).await;
+    assert_refused(&reply, 429, "temporarily_unavailable");
+    assert_eq!(token(&app, &id, &secret).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_malformed_secret_is_a_guess_like_any_other() {
+    let app = TestApp::start().await;
+    let (id, secret) = app.credentials("users:read").await;
+    for _ in 0..10 {
+        assert_refused(&token(&app, &id, "cs_wrong").await, 401, "invalid_client");
+    }
+    for secret in ["cs_wrong", &secret] {
+        let paused = token(&app, &id, secret).await;
+        assert_refused(&paused, 429, "temporarily_unavailable");
+    }
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_client_has_its_own_address() {
+    let app = TestApp::start_with(|config| {
+        config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+    })
+    .await;
+    let new = NewClient {
+        ip_allow: vec!["192.0.2.0/24".parse().unwrap()],
+        ..new_client("users:read")
+    };
+    let (id, secret) = register(&app, new).await;
+    let (_, wrong) = app.credentials("users:read").await;
+    let ask = async |forwarded: &str, secret: &str| {
+        let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
+        let call = app
+            .anonymous()
+            .request(Method::POST, "/oauth/token")
+            .header("content-type", FORM)
+            .header("x-forwarded-for", forwarded);
+        call.body(body).send().await.status
+    };
+    assert_eq!(ask("192.0.2.7", &secret).await, 200);
+    assert_eq!(ask("192.0.2.7, 198.51.100.1", &secret).await, 401, "forged");
+    assert_eq!(
+        token(&app, &id, &secret).await.status,
+        401,
+        "the proxy itself"
+    );
+    for _ in 0..10 {
+        ask("192.0.2.66", &wrong).await;
+    }
+    assert_eq!(ask("192.0.2.66", &secret).await, 429);
+    assert_eq!(ask("192.0.2.7", &secret).await, 200);
+    let direct = from_address(&app, "192.0.2.8", &id, &secret).await;
+    assert_eq!(direct, 200, "who does not come through the proxy");
+}
+
 async fn from_address(app: &TestApp, address: &str, id: &str, secret: &str) -> u16 {
     let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
     let request = Request::post("/oauth/token").header("content-type", FORM);

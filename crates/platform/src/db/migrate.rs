@@ -60,6 +60,18 @@ pub(super) async fn run(
     Ok(applied)
 }
 
+pub(super) async fn has_schema(db: &Db) -> Result<bool, DbError> {
+    let mut tx = db.read().await?;
+    let sql = match tx.engine() {
+        TxEngine::Sqlite(_) => "SELECT name FROM sqlite_master WHERE name = 'schema_migrations'",
+        TxEngine::Postgres(_) => {
+            "SELECT 'schema_migrations' WHERE to_regclass('schema_migrations') IS NOT NULL"
+        }
+    };
+    let found = tx.fetch_optional(sql, &[], |row| row.get::<String>(0));
+    Ok(found.await?.is_some())
+}
+
 pub(super) async fn is_current(
     db: &Db,
     migrations: &'static [Migration],

@@ -144,6 +144,14 @@ impl Db {
         }
     }
 
+    /// How many units of work wait to be written, for the metrics: for the writer thread, or for a connection.
+    pub fn writes_waiting(&self) -> usize {
+        match &*self.0 {
+            Engine::Sqlite(sqlite) => sqlite.writes_waiting(),
+            Engine::Postgres(postgres) => postgres.writes_waiting(),
+        }
+    }
+
     /// Runs a long read (report, export, rebuild, proof) on one consistent snapshot, away from the
     /// request threads.
     pub async fn snapshot<T, E, F>(&self, work: F) -> Result<T, E>
@@ -170,6 +178,11 @@ impl Db {
         now_micros: i64,
     ) -> Result<usize, MigrateError> {
         migrate::run(self, migrations, now_micros).await
+    }
+
+    /// Whether [`migrate`](Db::migrate) was ever run on this database.
+    pub async fn has_schema(&self) -> Result<bool, DbError> {
+        migrate::has_schema(self).await
     }
 
     /// Whether the schema is exactly the one of `migrations`.

@@ -94,6 +94,10 @@ impl Postgres {
         })
     }
 
+    pub(super) fn writes_waiting(&self) -> usize {
+        self.pool.status().waiting
+    }
+
     pub(super) async fn reader(&self) -> Result<Tx, DbError> {
         let index = self.next_reader.fetch_add(1, Ordering::Relaxed) % READERS;
         let mut slot = self.readers[index].lock().await;

@@ -130,8 +130,13 @@ impl Sqlite {
         .map_err(|_| DbError::Panicked)?
     }
 
+    pub(super) fn writes_waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     pub(super) fn backup_to(&self, target: &Path) -> Result<(), DbError> {
         let source = open_reader(&self.path)?;
+        create_private(target)?;
         source
             .raw
             .backup("main", target, None::<fn(rusqlite::backup::Progress)>)
@@ -406,6 +411,7 @@ fn open_writer(path: &Path) -> Result<SqliteConn, DbError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    create_private(path)?;
     let raw = Connection::open_with_flags(path, flags).map_err(failed)?;
     // 10,000 pages between checkpoints: rarer than the default, measured 1.7 times the orders.
     raw.execute_batch(
@@ -415,6 +421,16 @@ fn open_writer(path: &Path) -> Result<SqliteConn, DbError> {
     )
     .map_err(failed)?;
     prepare_connection(raw)
+}
+
+/// SQLite would create the file for everybody to read, and gives the log beside it the same mode.
+fn create_private(path: &Path) -> Result<(), DbError> {
+    match path.exists() {
+        true => Ok(()),
+        false => crate::private::open_or_create(path)
+            .map(drop)
+            .map_err(|error| DbError::Failed(error.into())),
+    }
 }
 
 fn open_reader(path: &Path) -> Result<SqliteConn, DbError> {

@@ -4,6 +4,7 @@
 //! changed nothing, right after it), so a retry can never do it twice and a crash leaves no key
 //! without its work.
 
+use super::if_match::IfMatch;
 use super::layer::{ClientName, RequestId};
 use super::problem::{FieldError, Place, Problem, codes};
 use super::reply::Reply;
@@ -23,6 +24,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::time::Duration;
 
+/// What a PATCH takes, as `Accept-Patch` says it (RFC 5789 §3.1).
+pub const PATCH_TYPES: &str = "application/merge-patch+json, application/json";
 /// The largest request body, after decompression.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// How long a body may take to arrive.
@@ -64,7 +67,7 @@ pub struct Once {
     client: String,
     fingerprint: String,
     request_id: String,
-    if_match: Option<i64>,
+    if_match: IfMatch,
 }
 
 impl<S, T> FromRequest<S> for Command<T>
@@ -170,7 +173,7 @@ async fn read(request: Request) -> Result<(Once, Value), Problem> {
             .get::<RequestId>()
             .map(|id| id.0.to_string())
             .unwrap_or_default(),
-        if_match: if_match(&parts.headers)?,
+        if_match: IfMatch::read(&parts.headers)?,
     };
     Ok((once, value))
 }
@@ -224,10 +227,7 @@ fn require_json(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     let (accepts, types) = match *method {
-        Method::PATCH => (
-            "accept-patch",
-            "application/merge-patch+json, application/json",
-        ),
+        Method::PATCH => ("accept-patch", PATCH_TYPES),
         _ => ("accept-post", "application/json"),
     };
     Err(Problem::new(
@@ -237,7 +237,7 @@ fn require_json(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     .header(HeaderName::from_static(accepts), types))
 }
 
-fn invalid_header(name: &'static str, expected: &str) -> Problem {
+pub(super) fn invalid_header(name: &'static str, expected: &str) -> Problem {
     let error = FieldError {
         place: Place::Header(name),
         code: "invalid_format",
@@ -270,41 +270,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
-/// What an `If-Match` looks like, for the OpenAPI document.
-pub const IF_MATCH_PATTERN: &str =
-    r#"^(\*|(W/)?("[0-9]{1,18}([.-][!#-~]{0,64})?"|[0-9]{1,18}([.-][!#-~]{0,64})?))$"#;
-
-/// The version in `If-Match`; `*` asks only that the object exists. A proxy's `W/` or encoding suffix
-/// is tolerated, and so are missing quotes.
-fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else {
-        return Ok(None);
-    };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    let version = version_of_tag(text);
-    version
-        .map(Some)
-        .ok_or_else(|| invalid_header("If-Match", "expected an ETag as it was answered, or *"))
-}
-
-fn version_of_tag(text: &str) -> Option<i64> {
-    let tag = text.strip_prefix("W/").unwrap_or(text);
-    let inner = match tag.strip_prefix('"') {
-        Some(rest) => rest.strip_suffix('"')?,
-        None => tag,
-    };
-    let (version, suffix) = match inner.find(['.', '-']) {
-        Some(at) => (&inner[..at], &inner[at + 1..]),
-        None => (inner, ""),
-    };
-    let plain = suffix.len() <= 64 && suffix.bytes().all(|b| b.is_ascii_graphic() && b != b'"');
-    let digits = (1..=18).contains(&version.len()) && version.bytes().all(|b| b.is_ascii_digit());
-    (plain && digits).then(|| version.parse().ok()).flatten()
-}
-
 fn fingerprint(method: &Method, path: &str, query: Option<&str>, body: &[u8]) -> String {
     let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     for part in [method.as_str(), path, query.unwrap_or_default()] {
@@ -326,24 +291,9 @@ impl Once {
         self.key.is_some()
     }
 
-    /// Refuses the write when `If-Match` names another version than `current`.
-    ///
-    /// # Errors
-    /// 412 `precondition_failed` with the present `ETag`'s version.
-    pub fn check_version(if_match: Option<i64>, current: i64) -> Result<(), Problem> {
-        match if_match {
-            Some(wanted) if wanted != current => {
-                let detail = format!("version {wanted} was expected, the object is at {current}");
-                Err(Problem::new(&codes::PRECONDITION_FAILED, detail)
-                    .header(header::ETAG, &format!("\"{current}\"")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The version in `If-Match`, if it was sent.
-    pub fn if_match(&self) -> Option<i64> {
-        self.if_match
+    /// The versions that the write is meant for.
+    pub fn if_match(&self) -> IfMatch {
+        self.if_match.clone()
     }
 
     /// Runs `work` in one write transaction, once per key: a repeated request is answered with what

@@ -1,10 +1,12 @@
 //! Endpoints: what is routed, and what each promises. The OpenAPI document is made from the same table.
 
-use super::problem::Code;
+use super::problem::{Code, Problem};
+use super::query::{NoParameters, refuse_unknown};
 use super::schema::Schema;
 use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 use schemars::{JsonSchema, SchemaGenerator};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// Who may call an endpoint.
@@ -42,6 +44,9 @@ endpoint_of!(get GET, post POST, put PUT, patch PATCH, delete DELETE);
 
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Value;
 
+/// Judges a query string.
+pub type CheckQuery = fn(&str) -> Result<(), Problem>;
+
 fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
     generator.subschema_for::<T>().to_value()
 }
@@ -60,6 +65,7 @@ pub struct Operation {
     pub(super) description: &'static str,
     pub(super) path: Vec<PathParameter>,
     pub(super) query: Option<SchemaOf>,
+    check_query: CheckQuery,
     pub(super) body: Option<Body>,
     pub(super) responses: Vec<Answer>,
     pub(super) errors: Vec<&'static Code>,
@@ -103,6 +109,7 @@ impl Operation {
             description: "",
             path: Vec::new(),
             query: None,
+            check_query: refuse_unknown::<NoParameters>,
             body: None,
             responses: Vec::new(),
             errors: Vec::new(),
@@ -131,10 +138,25 @@ impl Operation {
         self
     }
 
-    /// The query parameters are the fields of `T`.
-    pub fn query<T: JsonSchema>(mut self) -> Operation {
+    /// The query parameters are the fields of `T`; without this there are none, and any is refused.
+    pub fn query<T>(mut self) -> Operation
+    where
+        T: DeserializeOwned + JsonSchema + Default + 'static,
+    {
         self.query = Some(schema_of::<T>);
+        self.check_query = refuse_unknown::<T>;
         self
+    }
+
+    /// The query string is not looked at, whatever it says: for protocols that want it so.
+    pub fn ignores_query(mut self) -> Operation {
+        self.check_query = |_| Ok(());
+        self
+    }
+
+    /// What refuses the parameters that this does not name, to be asked before the handler.
+    pub fn check_query(&self) -> CheckQuery {
+        self.check_query
     }
 
     /// The body is a `T` in JSON. It may be left away when `{}` is a `T`.

@@ -1,13 +1,17 @@
 //! What happens around every request: its id, limits, error form, headers, metrics and one log line.
 
+use super::command::invalid_header;
 use super::log::RequestLog;
+use super::network::{Network, client_address};
 use super::problem::{LoggedCode, Problem, codes};
 use crate::clock::Clock;
 use crate::db::count_statements;
 use crate::id::new_request_id;
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header,
+};
 use axum::response::{IntoResponse, Response};
 use metrics::{Counter, Histogram, Label};
 use std::collections::HashMap;
@@ -24,6 +28,10 @@ use tower_http::decompression::RequestDecompressionLayer;
 
 /// The longest path and query.
 const TARGET_BYTES_MAX: usize = 8 * 1024;
+/// All header fields of a request together, with four bytes for what separates each from the next.
+const HEADER_BYTES_MAX: usize = 32 * 1024;
+/// Header fields of a request.
+const HEADERS_MAX: usize = 128;
 /// How long a request may take before it is given up.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
 
@@ -36,9 +44,18 @@ pub struct ClientName(pub Arc<str>);
 #[derive(Clone, Debug)]
 pub struct RequestId(pub Arc<str>);
 
-/// The address of the peer, as the connection sees it.
+/// The address of the client: the peer of the connection, or whom a trusted proxy names.
 #[derive(Clone, Copy, Debug)]
-pub struct PeerAddress(pub IpAddr);
+pub struct ClientAddress(pub IpAddr);
+
+/// What stands between the clients and this server.
+#[derive(Clone, Debug, Default)]
+pub struct Front {
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Whether clients come by HTTPS: then they are told to stay there.
+    pub https: bool,
+}
 
 /// The route that answered, for log and metrics: set on the response by the product's guard.
 #[derive(Clone, Debug)]
@@ -72,12 +89,18 @@ struct Inner {
     compressed: Router,
     clock: Clock,
     log: Option<RequestLog>,
+    front: Front,
     seen: RwLock<HashMap<(&'static str, u16), Instruments>>,
 }
 
 impl Stack {
     /// `log` is where the line of each request goes; `None` writes none.
-    pub fn new(router: Router, clock: Clock, log: Option<Box<dyn std::io::Write + Send>>) -> Stack {
+    pub fn new(
+        router: Router,
+        clock: Clock,
+        log: Option<Box<dyn std::io::Write + Send>>,
+        front: Front,
+    ) -> Stack {
         let worth_it = SizeAbove::new(1024).and(
             |_: StatusCode,
              _: axum::http::Version,
@@ -94,29 +117,64 @@ impl Stack {
             compressed,
             clock,
             log,
+            front,
             seen: RwLock::default(),
         }))
     }
 
     /// Answers one request.
     pub async fn handle(&self, request: Request<Body>, peer: IpAddr) -> Response {
+        self.handle_if(Ok(()), request, peer).await
+    }
+
+    /// Answers one request as it came over a connection, where HTTP/1.1 wants exactly one `Host`
+    /// (RFC 9112 §3.2).
+    pub async fn handle_from_wire(&self, request: Request<Body>, peer: IpAddr) -> Response {
+        let hosts = request.headers().get_all(header::HOST).iter().count();
+        let sound = match request.version() {
+            Version::HTTP_11 if hosts != 1 => {
+                Err(invalid_header("Host", "expected one in every request"))
+            }
+            _ => Ok(()),
+        };
+        self.handle_if(sound, request, peer).await
+    }
+
+    async fn handle_if(
+        &self,
+        sound: Result<(), Problem>,
+        request: Request<Body>,
+        peer: IpAddr,
+    ) -> Response {
         let started = Instant::now();
+        let address = client_address(peer, request.headers(), &self.0.front.trusted_proxies);
         let request_id = request_id(request.headers());
         let method = request.method().clone();
         let traceparent = request.headers().get("traceparent").cloned();
         let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
         let scope = REQUEST_ID.scope(
             request_id.clone(),
-            count_statements(self.answer(request, peer, &request_id)),
+            count_statements(async {
+                match sound {
+                    Ok(()) => self.answer(request, address, &request_id).await,
+                    Err(problem) => problem.into_response(),
+                }
+            }),
         );
         let (mut response, statements) = scope.await;
         if let Some(tags) = if_none_match {
             revalidate(&method, &tags, &mut response);
         }
         finish_headers(response.headers_mut(), &request_id, statements, traceparent);
+        if self.0.front.https {
+            let stay = HeaderValue::from_static("max-age=31536000");
+            let headers = response.headers_mut();
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, stay);
+        }
         self.record(
             &method,
             &response,
+            address,
             &request_id,
             statements,
             started.elapsed(),
@@ -127,7 +185,7 @@ impl Stack {
     async fn answer(
         &self,
         mut request: Request<Body>,
-        peer: IpAddr,
+        address: IpAddr,
         request_id: &Arc<str>,
     ) -> Response {
         let target = request
@@ -141,6 +199,9 @@ impl Stack {
             )
             .into_response();
         }
+        if let Err(problem) = measure(request.headers()) {
+            return problem.into_response();
+        }
         if request.uri().path().starts_with("/v2") && !accepts_json(request.headers()) {
             return Problem::new(&codes::NOT_ACCEPTABLE, "Accept excludes application/json")
                 .into_response();
@@ -148,13 +209,17 @@ impl Stack {
         if let Err(problem) = name_coding(request.headers_mut()) {
             return problem.into_response();
         }
+        if !accepts_any_coding(request.headers()) {
+            // RFC 9110 §12.5.3 leaves the choice: the answer as it is serves better than none.
+            request.headers_mut().remove(header::ACCEPT_ENCODING);
+        }
         let coded = [header::ACCEPT_ENCODING, header::CONTENT_ENCODING]
             .iter()
             .any(|name| request.headers().contains_key(name));
         request
             .extensions_mut()
             .insert(RequestId(request_id.clone()));
-        request.extensions_mut().insert(PeerAddress(peer));
+        request.extensions_mut().insert(ClientAddress(address));
         let router = if coded {
             &self.0.compressed
         } else {
@@ -178,6 +243,7 @@ impl Stack {
         &self,
         method: &Method,
         response: &Response,
+        address: IpAddr,
         request_id: &str,
         statements: u64,
         took: Duration,
@@ -200,7 +266,7 @@ impl Stack {
         // Every value is ours or a checked token: nothing needs escaping but the method, which hyper
         // has limited to RFC 9110 token characters.
         log.write(format_args!(
-            "{{\"at\":\"{}\",\"level\":\"info\",\"message\":\"request\",\"method\":\"{method}\",\"route\":\"{route}\",\"status\":{status},\"duration_ms\":{:.3},\"statements\":{statements},\"bytes\":{bytes},\"client\":\"{client}\",\"code\":\"{code}\",\"request_id\":\"{request_id}\"}}\n",
+            "{{\"at\":\"{}\",\"level\":\"info\",\"message\":\"request\",\"method\":\"{method}\",\"route\":\"{route}\",\"status\":{status},\"duration_ms\":{:.3},\"statements\":{statements},\"bytes\":{bytes},\"client\":\"{client}\",\"address\":\"{address}\",\"code\":\"{code}\",\"request_id\":\"{request_id}\"}}\n",
             self.0.clock.now().to_jiff(),
             took.as_secs_f64() * 1e3,
         ));
@@ -248,6 +314,51 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
         .map_or_else(|| new_request_id().into(), Arc::from)
 }
 
+fn measure(headers: &HeaderMap) -> Result<(), Problem> {
+    let bytes: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    let detail = match (bytes > HEADER_BYTES_MAX, headers.len() > HEADERS_MAX) {
+        (true, _) => format!("{bytes} bytes; the limit is 32,768"),
+        (_, true) => format!("{} fields; the limit is 128", headers.len()),
+        _ => return Ok(()),
+    };
+    Err(Problem::new(&codes::HEADERS_TOO_LARGE, detail))
+}
+
+/// Whether `Accept-Encoding` leaves any way to answer: one of our codings, or the answer as it is, which is
+/// welcome unless it is excluded by name or by `*` (RFC 9110 §12.5.3).
+fn accepts_any_coding(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let wanted: Vec<(&str, bool)> = lines
+        .flat_map(|line| line.to_str().unwrap_or_default().split(','))
+        .map(|element| {
+            let mut parts = element.split(';').map(str::trim);
+            let name = parts.next().unwrap_or_default();
+            (name, !parts.any(is_zero_weight))
+        })
+        .collect();
+    let said = |coding: &str| {
+        let mut named = wanted
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case(coding));
+        named.next().map(|(_, welcome)| *welcome)
+    };
+    let any = said("*");
+    let ours = ["zstd", "br", "gzip"]
+        .iter()
+        .any(|coding| said(coding).or(any) == Some(true));
+    ours || said("identity").or(any) != Some(false)
+}
+
+fn is_zero_weight(parameter: &str) -> bool {
+    matches!(
+        parameter.to_ascii_lowercase().as_str(),
+        "q=0" | "q=0." | "q=0.0" | "q=0.00" | "q=0.000"
+    )
+}
+
 /// Leaves one `Content-Encoding` that is undone here, as the layer that does it writes it, or none. The
 /// layer itself refuses without a body (RFC 9110 §12.5.3 wants `Accept-Encoding` in the refusal).
 fn name_coding(headers: &mut HeaderMap) -> Result<(), Problem> {
@@ -281,7 +392,7 @@ fn accepts_json(headers: &HeaderMap) -> bool {
     ranges.flat_map(|value| value.split(',')).any(|range| {
         let mut parts = range.split(';').map(str::trim);
         let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let excluded = parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        let excluded = parts.any(is_zero_weight);
         let json = matches!(
             essence.as_str(),
             "*/*"
@@ -329,7 +440,7 @@ fn finish_headers(
     statements: u64,
     traceparent: Option<HeaderValue>,
 ) {
-    const SAME: [(HeaderName, HeaderValue); 5] = [
+    const SAME: [(HeaderName, HeaderValue); 6] = [
         (
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
@@ -337,6 +448,12 @@ fn finish_headers(
         (
             header::REFERRER_POLICY,
             HeaderValue::from_static("no-referrer"),
+        ),
+        (
+            HeaderName::from_static("permissions-policy"),
+            HeaderValue::from_static(
+                "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+            ),
         ),
         (
             HeaderName::from_static("api-version"),
@@ -360,11 +477,11 @@ fn finish_headers(
             HeaderValue::from_static("private, no-cache"),
         );
     }
-    headers
-        .entry(header::VARY)
-        .or_insert(HeaderValue::from_static(
-            "Accept, Accept-Encoding, Authorization, Origin",
-        ));
+    // Whatever a layer below has said is a part of this.
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static("Accept, Accept-Encoding, Authorization, Origin"),
+    );
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static(

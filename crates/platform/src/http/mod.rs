@@ -5,10 +5,13 @@ mod command;
 mod cursor;
 mod document;
 mod endpoint;
+mod if_match;
 mod layer;
 mod log;
+mod network;
 mod page;
 mod path;
+mod patience;
 mod problem;
 mod query;
 mod reply;
@@ -17,13 +20,15 @@ mod server;
 mod strict;
 
 pub use command::{
-    BODY_BYTES_MAX, Command, IDEMPOTENCY_KEY_PATTERN, IF_MATCH_PATTERN, MergePatch, NoFields, Once,
+    BODY_BYTES_MAX, Command, IDEMPOTENCY_KEY_PATTERN, MergePatch, NoFields, Once, PATCH_TYPES,
     erase_answers, forget_expired_keys, read_body,
 };
 pub use cursor::CursorKey;
 pub use document::{Document, given};
-pub use endpoint::{Access, Endpoint, Operation, delete, get, patch, post, put};
-pub use layer::{Answered, ClientName, PeerAddress, RequestId, Stack, current_request_id};
+pub use endpoint::{Access, CheckQuery, Endpoint, Operation, delete, get, patch, post, put};
+pub use if_match::{IF_MATCH_PATTERN, IfMatch};
+pub use layer::{Answered, ClientAddress, ClientName, Front, RequestId, Stack, current_request_id};
+pub use network::{Network, NetworkError};
 pub use page::{Page, PageQuery};
 pub use path::Path;
 pub use problem::{Code, FieldError, Place, Problem, codes};

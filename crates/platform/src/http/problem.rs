@@ -235,6 +235,7 @@ pub mod codes {
         URI_TOO_LONG = "uri_too_long" 414 "The path and query are longer than this server takes." "The limit is 8 KiB.";
         UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type" 415 "The body must be JSON." "Send `Content-Type: application/json`.";
         UNSUPPORTED_CONTENT_ENCODING = "unsupported_content_encoding" 415 "The body is encoded in a way that this server cannot undo." "Send the body as it is, or with one `Content-Encoding: gzip` or `zstd`. `Accept-Encoding` lists them.";
+        HEADERS_TOO_LARGE = "headers_too_large" 431 "The header fields are larger than this server takes." "All header fields together may have 32 KiB, and there may be 128 of them.";
         INVALID_BODY = "invalid_body" 422 "The body breaks a rule." "`errors` lists every violation with a JSON Pointer and what was expected. Nothing was changed.";
         IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused" 422 "This Idempotency-Key was used for another request." "A key belongs to one method, path, query and body for 24 hours. Use a fresh one for another request.";
         RATE_LIMITED = "rate_limited" 429 "Too many requests." "`RateLimit` tells what is left, `Retry-After` how long to wait.";

@@ -1,7 +1,7 @@
 //! Query strings, as strict as bodies: unknown, repeated and invalid parameters are all reported.
 
 use super::problem::{FieldError, Place, Problem, codes};
-use super::schema::Schema;
+use super::schema::{self, Schema};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use schemars::JsonSchema;
@@ -27,6 +27,31 @@ where
         parse(parts.uri.query().unwrap_or_default()).map(Query)
     }
 }
+
+/// What of the query string can be refused before the endpoint runs: parameters that `T` does not name. An
+/// endpoint that does not look at its query string would ignore them. All faults are reported together.
+pub(super) fn refuse_unknown<T>(query: &str) -> Result<(), Problem>
+where
+    T: DeserializeOwned + JsonSchema + Default + 'static,
+{
+    let known = Schema::of::<T>().json.pointer("/properties");
+    let is_known = |pair: &str| {
+        let name = decode(pair.split('=').next().unwrap_or_default());
+        let base = name.as_ref().map(|name| name.split('[').next());
+        base.flatten()
+            .is_some_and(|base| known.is_some_and(|known| known.get(base).is_some()))
+    };
+    let mut pairs = query.split('&').filter(|pair| !pair.is_empty());
+    match pairs.all(is_known) {
+        true => Ok(()),
+        false => parse::<T>(query).map(drop),
+    }
+}
+
+/// The query of an endpoint that takes none.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoParameters {}
 
 fn parse<T: DeserializeOwned + JsonSchema + Default + 'static>(query: &str) -> Result<T, Problem> {
     if query.is_empty() {
@@ -54,13 +79,28 @@ fn parse<T: DeserializeOwned + JsonSchema + Default + 'static>(query: &str) -> R
             Place::Pointer(pointer) => Place::Parameter(parameter_name(&pointer)),
             place => place,
         };
+        error.detail = as_text(&error.detail);
         errors.push(error);
     }
     if !errors.is_empty() {
         return Err(refused(errors));
     }
-    serde_json::from_value(values)
-        .map_err(|error| Problem::new(&codes::INVALID_PARAMETER, error.to_string()))
+    schema::read(&values).map_err(|mut error| {
+        if let Place::Pointer(pointer) = &error.place {
+            error.place = Place::Parameter(parameter_name(pointer));
+        }
+        refused(vec![error])
+    })
+}
+
+/// What was expected, in words for somebody who writes text: there is no null in a query string.
+fn as_text(detail: &str) -> String {
+    let detail = detail.replace("null or ", "").replace(" or null", "");
+    match detail.as_str() {
+        "expected integer" => "expected a whole number".to_owned(),
+        "expected boolean" => "expected true or false".to_owned(),
+        _ => detail,
+    }
 }
 
 fn refused(errors: Vec<FieldError>) -> Problem {
@@ -260,12 +300,41 @@ mod tests {
         ] {
             assert!(body.contains(fault), "{fault}: {body}");
         }
+        assert!(
+            body.contains("expected true or false") && !body.contains("null"),
+            "{body}"
+        );
+        let number = parse::<Filter>("limit=x")
+            .expect_err("no number")
+            .body("req");
+        assert!(number.contains("expected a whole number"), "{number}");
+    }
+
+    #[test]
+    fn what_an_endpoint_does_not_name_is_refused_before_it_runs() {
+        for query in ["", "&", "limit=5&attributes[x]=1", "%6Cimit=5", "limit=x"] {
+            assert!(refuse_unknown::<Filter>(query).is_ok(), "{query}");
+        }
+        for query in ["zzz=1", "limit=5&zzz", "%zz=1", "zzz[limit]=1", "=1"] {
+            for refused in [
+                refuse_unknown::<Filter>(query),
+                refuse_unknown::<NoParameters>(query),
+            ] {
+                let problem = refused.expect_err(query);
+                assert_eq!(problem.status().as_u16(), 400, "{query}");
+            }
+        }
+        assert!(refuse_unknown::<NoParameters>("").is_ok());
+        let all = refuse_unknown::<Filter>("limit=0&zzz=1").expect_err("two faults");
+        let body = all.body("req");
+        assert!(body.contains("too_small") && body.contains("unknown_parameter"));
     }
 
     proptest! {
         #[test]
         fn any_query_is_answered_without_a_panic(query in "\\PC{0,80}") {
-            let _ = parse::<Filter>(&query);
+            let _ = (parse::<Filter>(&query), refuse_unknown::<Filter>(&query));
+            let _ = refuse_unknown::<NoParameters>(&query);
         }
     }
 }

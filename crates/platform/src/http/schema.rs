@@ -7,6 +7,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::Value;
+use serde_path_to_error::Segment;
 use std::any::TypeId;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -99,7 +100,10 @@ impl Schema {
                 return;
             }
         }
-        let (code, detail) = describe(error.kind(), error.instance());
+        let (code, detail) = match self.choices(error) {
+            Some(choices) => ("invalid_value", choices),
+            None => describe(error.kind(), error.instance()),
+        };
         let pointer = match error.kind() {
             ValidationErrorKind::Required { property } => {
                 format!("{base}/{}", escape(property.as_str().unwrap_or_default()))
@@ -111,10 +115,50 @@ impl Schema {
 
     /// A schema may name the code for its own violations (`"x-code": "money_must_be_integer"`).
     fn code_in_schema(&self, error: &jsonschema::ValidationError<'_>) -> Option<&'static str> {
+        if !matches!(error.kind(), ValidationErrorKind::Type { .. }) {
+            return None; // an integer that is too small breaks another rule
+        }
         let path = error.schema_path().to_string();
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let code = self.json.pointer(parent)?.get("x-code")?.as_str()?;
+        let code = self.at(parent)?.get("x-code")?.as_str()?;
         (code == "money_must_be_integer").then_some("money_must_be_integer")
+    }
+
+    /// The part of the schema at `path`, through its references.
+    fn at(&self, path: &str) -> Option<&Value> {
+        let segments = path.split('/').filter(|segment| !segment.is_empty());
+        segments.into_iter().try_fold(&self.json, |part, segment| {
+            let next = match part {
+                Value::Array(items) => items.get(segment.parse::<usize>().ok()?)?,
+                part => part.get(segment.replace("~1", "/").replace("~0", "~"))?,
+            };
+            match (segment, next.as_str()) {
+                ("$ref", Some(target)) => self.json.pointer(target.trim_start_matches('#')),
+                _ => Some(next),
+            }
+        })
+    }
+
+    /// The values that a list of alternatives accepts, if each accepts given ones only: an enumeration whose
+    /// values are described one by one.
+    fn choices(&self, error: &jsonschema::ValidationError<'_>) -> Option<String> {
+        use ValidationErrorKind as Kind;
+        if !matches!(
+            error.kind(),
+            Kind::OneOfNotValid { .. } | Kind::AnyOf { .. }
+        ) {
+            return None;
+        }
+        let alternatives = self.at(&error.schema_path().to_string())?.as_array()?;
+        let mut values = Vec::new();
+        for alternative in alternatives {
+            match (alternative.get("const"), alternative.get("enum")) {
+                (Some(value), _) => values.push(value.clone()),
+                (None, Some(Value::Array(some))) => values.extend(some.iter().cloned()),
+                _ => return None,
+            }
+        }
+        Some(format!("expected one of {}", Value::Array(values)))
     }
 }
 
@@ -150,7 +194,10 @@ fn escape(name: &str) -> String {
 fn describe(kind: &ValidationErrorKind, instance: &Value) -> (&'static str, String) {
     use ValidationErrorKind as Kind;
     match kind {
-        Kind::Required { property } => ("required", format!("{property} is required")),
+        Kind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            ("required", format!("`{name}` is required"))
+        }
         Kind::Type { kind } => ("invalid_type", format!("expected {}", type_names(kind))),
         Kind::MinLength { limit } => ("too_short", format!("expected at least {limit} characters")),
         Kind::MaxLength { limit } => ("too_long", format!("expected at most {limit} characters")),
@@ -213,9 +260,29 @@ pub(super) fn decode<T: JsonSchema + DeserializeOwned + 'static>(
     if !errors.is_empty() {
         return Err(field_errors_to_problem(errors));
     }
-    // A rule that JSON Schema cannot say (an instant that does not exist, say) fails here.
-    serde_json::from_value(value)
-        .map_err(|error| Problem::new(&codes::INVALID_BODY, error.to_string()))
+    read(&value).map_err(|error| field_errors_to_problem(vec![error]))
+}
+
+/// Reads `value`, which keeps to the schema of `T`, as `T`. A rule that JSON Schema cannot say (an instant
+/// that does not exist, a currency that nobody has) fails here, and where is found by reading once more.
+pub(super) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, FieldError> {
+    T::deserialize(value).map_err(|error| {
+        let located = serde_path_to_error::deserialize::<_, T>(value).err();
+        let pointer = located
+            .iter()
+            .flat_map(|error| error.path().iter())
+            .filter_map(|segment| match segment {
+                Segment::Seq { index } => Some(format!("/{index}")),
+                Segment::Map { key } => Some(format!("/{}", escape(key))),
+                Segment::Enum { .. } | Segment::Unknown => None,
+            })
+            .collect::<String>();
+        FieldError {
+            place: Place::Pointer(format!("#{pointer}")),
+            code: "invalid_value",
+            detail: error.to_string(),
+        }
+    })
 }
 
 /// A field of a change: left away, `null`, or a value (RFC 7396).
@@ -274,6 +341,71 @@ mod tests {
     struct Outer {
         name: Option<String>,
         inner: Option<Empty>,
+    }
+
+    #[derive(Debug, serde::Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    enum Told {
+        /// Of its own.
+        One,
+        /// Of its own.
+        Two,
+    }
+
+    #[derive(Debug, serde::Deserialize, JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Telling {
+        told: Option<Told>,
+        all: Vec<Told>,
+        #[schemars(range(min = 0), extend("x-code" = "money_must_be_integer"))]
+        amount: Option<i64>,
+        day: Vec<Day>,
+    }
+
+    /// What its schema cannot say.
+    #[derive(Debug, JsonSchema)]
+    #[schemars(transparent)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Day(String);
+
+    impl<'de> Deserialize<'de> for Day {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let text = String::deserialize(deserializer)?;
+            match text.as_str() {
+                "today" => Ok(Day(text)),
+                _ => Err(serde::de::Error::custom("not a day")),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_accepted_is_said_and_where_it_is_not() {
+        let problem = |value: Value| {
+            let body = decode::<Telling>(value).expect_err("a fault").body("req");
+            let body: Value = serde_json::from_str(&body).expect("JSON");
+            body["errors"].clone()
+        };
+        let (all, day) = (json!(["one"]), json!(["today"]));
+        let choices = r#"expected one of ["one","two"]"#;
+        assert_eq!(
+            problem(json!({ "told": "x", "all": ["one", "y"], "day": day })),
+            json!([
+                { "pointer": "#/told", "code": "invalid_value", "detail": choices },
+                { "pointer": "#/all/1", "code": "invalid_value", "detail": choices },
+            ])
+        );
+        for (amount, code) in [
+            (json!(-5), "too_small"),
+            (json!(1.5), "money_must_be_integer"),
+            (json!("5"), "money_must_be_integer"),
+        ] {
+            let errors = problem(json!({ "all": all, "day": day, "amount": amount }));
+            assert_eq!(errors[0]["code"], code, "{errors}");
+        }
+        assert_eq!(
+            problem(json!({ "all": all, "day": ["today", "never"] })),
+            json!([{ "pointer": "#/day/1", "code": "invalid_value", "detail": "not a day" }])
+        );
     }
 
     fn faults<T: JsonSchema + 'static>(value: &Value) -> Vec<(String, &'static str)> {

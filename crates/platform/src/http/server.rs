@@ -1,7 +1,9 @@
 //! The listening side: bounded connections, header limits, and a graceful end.
 
 use super::layer::Stack;
+use super::patience::{Limits, Patient, Turns};
 use axum::body::Body;
+use hyper::Version;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -16,10 +18,17 @@ use tokio::sync::Semaphore;
 
 /// Connections at a time; more wait in the kernel's backlog.
 const CONNECTIONS_MAX: usize = 10_000;
-/// All header fields of a request together.
-const HEADER_BYTES_MAX: usize = 32 * 1024;
+/// Target and header fields of a request on HTTP/1.1, and how many fields: more than the [`Stack`] accepts, so
+/// that it can say what is wrong. Beyond it the connection just ends.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+const HEADERS_MAX: usize = 256;
+/// The same on HTTP/2, which refuses by itself.
+const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 /// How long a client may take to send its header fields, and how long an idle connection is kept.
-const HEADER_TIME: Duration = Duration::from_secs(75);
+const PATIENCE: Limits = Limits {
+    head: Duration::from_secs(10),
+    idle: Duration::from_secs(75),
+};
 /// How long requests that are being answered may take when the server is asked to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(25);
 
@@ -54,13 +63,14 @@ pub async fn serve(listener: TcpListener, stack: Stack, stop: impl Future<Output
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
-        .max_buf_size(HEADER_BYTES_MAX)
+        .header_read_timeout(None) // see `patience`
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
         .pipeline_flush(true);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(HEADER_BYTES_MAX as u32)
+        .max_header_list_size(HEADER_LIST_BYTES_MAX)
         .max_concurrent_streams(256);
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -93,6 +103,9 @@ pub async fn serve(listener: TcpListener, stack: Stack, stop: impl Future<Output
     }
 }
 
+/// A connection as hyper reads it.
+type Wire = TokioIo<Patient<TcpStream>>;
+
 fn open(
     builder: &Builder<TokioExecutor>,
     stream: TcpStream,
@@ -100,7 +113,7 @@ fn open(
     stack: Stack,
 ) -> hyper_util::server::conn::auto::Connection<
     '_,
-    TokioIo<TcpStream>,
+    Wire,
     impl hyper::service::Service<
         hyper::Request<Incoming>,
         Response = axum::response::Response,
@@ -111,9 +124,17 @@ fn open(
     TokioExecutor,
 > {
     let _ = stream.set_nodelay(true);
+    let turns = Turns::default();
+    let stream = Patient::new(stream, PATIENCE, turns.clone());
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let stack = stack.clone();
-        async move { Ok::<_, Infallible>(stack.handle(request.map(Body::new), peer.ip()).await) }
+        let turn = turns.begin(request.version() == Version::HTTP_2);
+        async move {
+            let request = request.map(Body::new);
+            let response = stack.handle_from_wire(request, peer.ip()).await;
+            drop(turn);
+            Ok::<_, Infallible>(response)
+        }
     });
     builder.serve_connection(TokioIo::new(stream), service)
 }

@@ -6,9 +6,10 @@
 //! one condition for "due", and one index finds the next job of a lane however deep the queue is.
 
 use crate::clock::Timestamp;
-use crate::db::{Db, DbError, Tx};
+use crate::db::{Db, DbError, Row, Tx};
 use crate::id::new_id;
 use crate::params;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -40,6 +41,11 @@ pub struct Job {
 
 /// The priorities: 0 critical, 1 high, 2 normal, 3 low.
 pub const LANES: RangeInclusive<i64> = 0..=3;
+
+/// Jobs of one kind and lane, and dead ones of one kind, that the metrics count.
+pub const COUNTED_MAX: i64 = 10_000;
+/// Kinds of jobs that the metrics tell of.
+const KINDS_MAX: usize = 100;
 
 /// How long a claimed job belongs to its worker.
 pub const LEASE: Duration = Duration::from_secs(300);
@@ -175,18 +181,71 @@ pub struct Depth {
     pub oldest_run_at: Timestamp,
 }
 
-/// The depth of every queue, for the metrics. Reads all rows: call it on a snapshot.
+/// The depth of every queue, for the metrics: the jobs that are first to run, at most [`COUNTED_MAX`] of each
+/// kind and lane, and as many dead ones of each kind. However deep a queue is, nothing beyond that is read.
 pub async fn depths(tx: &mut Tx) -> Result<Vec<Depth>, DbError> {
-    let sql = "SELECT kind, state, COUNT(*), MIN(run_at) FROM jobs GROUP BY kind, state ORDER BY kind, state";
-    tx.fetch_all(sql, &[], |row| {
-        Ok(Depth {
-            kind: row.get(0)?,
-            state: row.get(1)?,
-            jobs: row.get(2)?,
-            oldest_run_at: row.get(3)?,
+    const NEXT_KIND: &str =
+        "SELECT kind FROM jobs WHERE state <> 'dead' AND kind > $1 ORDER BY kind LIMIT 1";
+    const NEXT_DEAD_KIND: &str =
+        "SELECT kind FROM jobs WHERE state = 'dead' AND kind > $1 ORDER BY kind LIMIT 1";
+    let mut depths: BTreeMap<(String, String), (i64, Timestamp)> = BTreeMap::new();
+    for kind in kinds(tx, NEXT_KIND).await? {
+        for lane in LANES {
+            for (state, jobs, oldest) in tx
+                .fetch_all(LANE_DEPTH, params![kind, lane, COUNTED_MAX], depth)
+                .await?
+            {
+                let entry = depths.entry((kind.clone(), state));
+                let known = entry.or_insert((0, oldest));
+                *known = (known.0 + jobs, known.1.min(oldest));
+            }
+        }
+    }
+    for kind in kinds(tx, NEXT_DEAD_KIND).await? {
+        for (state, jobs, oldest) in tx
+            .fetch_all(DEAD_DEPTH, params![kind, COUNTED_MAX], depth)
+            .await?
+        {
+            depths.insert((kind.clone(), state), (jobs, oldest));
+        }
+    }
+    let depths = depths.into_iter();
+    Ok(depths
+        .map(|((kind, state), (jobs, oldest_run_at))| Depth {
+            kind,
+            state,
+            jobs,
+            oldest_run_at,
         })
-    })
-    .await
+        .collect())
+}
+
+/// How many of the first jobs of a lane are in which state, and when the first of them was to run.
+pub const LANE_DEPTH: &str = "SELECT state, COUNT(*), MIN(run_at) FROM
+    (SELECT state, run_at FROM jobs WHERE kind = $1 AND priority = $2 AND state <> 'dead'
+        ORDER BY run_at, id LIMIT $3) AS first GROUP BY state";
+const DEAD_DEPTH: &str = "SELECT state, COUNT(*), MIN(run_at) FROM
+    (SELECT state, run_at FROM jobs WHERE kind = $1 AND state = 'dead' ORDER BY run_at LIMIT $2) AS first
+    GROUP BY state";
+
+fn depth(row: &Row<'_>) -> Result<(String, i64, Timestamp), DbError> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+/// Every kind that `next` finds, one index seek each.
+async fn kinds(tx: &mut Tx, next: &str) -> Result<Vec<String>, DbError> {
+    let mut kinds: Vec<String> = Vec::new();
+    while kinds.len() < KINDS_MAX {
+        let last = kinds.last().map_or("", String::as_str);
+        match tx
+            .fetch_optional(next, params![last], |row| row.get(0))
+            .await?
+        {
+            Some(kind) => kinds.push(kind),
+            None => break,
+        }
+    }
+    Ok(kinds)
 }
 
 /// `base · 2^(attempt-1)`, at most `cap`: the wait before the next try.
