@@ -156,7 +156,7 @@ pub fn list_select<'a>(query: &'a ListProducts, page: &'a Page, at_micros: i64) 
     let sort = query.sort.unwrap_or_default();
     let (column, direction) = (sort.column(), direction(sort));
     let compare = if sort.is_descending() { "<" } else { ">" };
-    let mut select = Select::new(&format!("SELECT id FROM products WHERE deleted_at IS NULL"));
+    let mut select = Select::new("SELECT id FROM products WHERE deleted_at IS NULL");
     filter(&mut select, query, at_micros);
     let key = match sort {
         Sort::Title | Sort::TitleDown => page.after.as_deref().and_then(|after| match after {
