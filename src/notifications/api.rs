@@ -130,7 +130,8 @@ pub async fn create(
         platform::jobs::enqueue(tx, &job, now).await?;
         let data = json!({ "user_id": queued.user_id, "type": queued.channel, "priority": queued.priority });
         event(tx, "notification.queued", (id, 1), &caller.client_id, &data, now).await?;
-        Ok(Reply::accepted(&format!("/v2/notifications/{id}"), &queued))
+        // The answer names nobody, but the key's fingerprint is made of the message.
+        Ok(Reply::accepted(&format!("/v2/notifications/{id}"), &queued).about(new.user_id.as_str()))
     })
     .await
 }

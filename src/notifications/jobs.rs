@@ -227,11 +227,11 @@ async fn record(app: &App, job: &Job, pending: Pending, sending: Sending) -> Res
                     return end_dead(tx, &job, &pending, (reason, &detail), now).await;
                 };
                 let step = Step {
-                    detail: Some(detail.clone()),
+                    detail: Some(detail),
                     ..Step::to(Status::Retrying)
                 };
                 if transition(tx, &pending, &step, None, now).await? {
-                    jobs::fail(tx, &job, &detail, Some(again_at)).await?;
+                    jobs::fail(tx, &job, Status::Retrying.as_str(), Some(again_at)).await?;
                 }
                 Ok(())
             }
@@ -239,7 +239,8 @@ async fn record(app: &App, job: &Job, pending: Pending, sending: Sending) -> Res
         .await
 }
 
-/// The end that is not wished for; the job stays, dead, where operators see it.
+/// The end that is not wished for; the job stays, dead, where operators see it. It holds the reason alone: what
+/// the receiving side said often names the person, and is kept only where it can be forgotten.
 async fn end_dead(
     tx: &mut Tx,
     job: &Job,
@@ -253,7 +254,7 @@ async fn end_dead(
         detail: Some(detail.to_owned()),
     };
     if transition(tx, pending, &step, Some("notification.failed"), now).await? {
-        jobs::fail(tx, job, detail, None).await?;
+        jobs::fail(tx, job, reason.as_str(), None).await?;
     }
     Ok(())
 }

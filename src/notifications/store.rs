@@ -97,7 +97,8 @@ async fn insert_event(
 }
 
 /// Makes the transition if the notification is still at `version`; otherwise another worker, which
-/// took over when the lease ended, was faster, and nothing changes. Returns whether it was made.
+/// took over when the lease ended, was faster, and nothing changes. Returns whether it was made. What the
+/// receiving side said of somebody who was forgotten meanwhile is not kept.
 pub async fn advance(
     tx: &mut Tx,
     id: &str,
@@ -107,17 +108,21 @@ pub async fn advance(
 ) -> Result<bool, DbError> {
     let sent_at = (step.status == Status::Sent).then_some(now);
     let sql = "UPDATE notifications SET status = $3, reason = $4, sent_at = COALESCE($5, sent_at), updated_at = $6,
-        version = version + 1 WHERE id = $1 AND version = $2";
-    let changed = tx
-        .execute(
+        version = version + 1 WHERE id = $1 AND version = $2 RETURNING message";
+    let forgotten = tx
+        .fetch_optional(
             sql,
             params![id, version, step.status, step.reason, sent_at, now],
+            |row| Ok(row.get::<&str>(0)?.is_empty()),
         )
         .await?;
-    if changed == 1 {
-        insert_event(tx, id, version + 1, step, now).await?;
-    }
-    Ok(changed == 1)
+    let Some(forgotten) = forgotten else {
+        return Ok(false);
+    };
+    let mut step = step.clone();
+    step.detail = step.detail.filter(|_| !forgotten);
+    insert_event(tx, id, version + 1, &step, now).await?;
+    Ok(true)
 }
 
 /// What a worker needs to know of a notification.
@@ -266,4 +271,18 @@ pub async fn find(tx: &mut Tx, id: &NotificationId) -> Result<Option<Notificatio
         .await?;
     body.attempts = attempts(&transitions);
     Ok(Some(body))
+}
+
+/// Takes what was said to the user, and what receivers answered, out of their notifications. That there were
+/// messages, and what became of them, stays. One that is being sent keeps its version, by which its worker
+/// knows it; [`advance`] sees that its message is gone.
+pub async fn forget(tx: &mut Tx, user_id: &UserId, now: Timestamp) -> Result<(), DbError> {
+    // First the messages: a worker that writes down an answer holds its row, and is waited for here.
+    let sql =
+        "UPDATE notifications SET title = NULL, message = '', metadata = '{}', updated_at = $2,
+        version = version + CASE WHEN status = 'sending' THEN 0 ELSE 1 END WHERE user_id = $1";
+    tx.execute(sql, params![user_id, now]).await?;
+    let sql = "UPDATE notification_events SET detail = NULL WHERE detail IS NOT NULL
+        AND notification_id IN (SELECT id FROM notifications WHERE user_id = $1)";
+    tx.execute(sql, params![user_id]).await.map(drop)
 }

@@ -574,3 +574,125 @@ async fn the_documented_example_is_delivered_to_a_new_user() {
     assert_eq!(client.get(&location).await.json()["status"], "sent");
     assert_eq!(server.mails().len(), 1);
 }
+
+/// All text of the tables that could tell what was said to whom.
+async fn everything_said(app: &TestApp) -> String {
+    let sql = "SELECT COALESCE(title, '') || message || metadata FROM notifications
+        UNION ALL SELECT COALESCE(detail, '') FROM notification_events
+        UNION ALL SELECT payload || COALESCE(last_error, '') FROM jobs
+        UNION ALL SELECT data FROM events
+        UNION ALL SELECT fingerprint || body FROM idempotency_keys";
+    let mut tx = app.db.read().await.expect("a reader");
+    let texts = tx.fetch_all(sql, &[], |row| row.get::<String>(0)).await;
+    texts.expect("rows").join("\n").to_lowercase()
+}
+
+#[tokio::test]
+async fn what_was_said_to_a_forgotten_person_is_gone() {
+    let (app, server, _) = shop().await;
+    let client = app
+        .client("users:read users:write orders:read notifications:read notifications:write")
+        .await;
+    for (name, forget) in [("carl", "delete"), ("dora", "anonymize")] {
+        let new = json!({ "username": name, "email": format!("{name}@example.com") });
+        let made = client.post("/v2/users", new).await.json();
+        let id = made["id"].as_str().expect("an id").to_owned();
+        let said = json!({ "user_id": id, "message": "Dear secret", "title": "Secret", "type": "email",
+            "metadata": { "about": "secret" } });
+        let sent = send(&client, said.clone()).await;
+        run_due(&app).await;
+        let refused = send(&client, said.clone()).await;
+        let refusal = format!("550 5.1.1 <{name}@example.com>: no such user");
+        server.answer_next(&[refusal.leak()]);
+        run_due(&app).await;
+        let retried = send(&client, said.clone()).await;
+        let full = format!("452 4.2.2 <{name}@example.com>: mailbox full");
+        server.answer_next(&[full.leak()]);
+        run_due(&app).await;
+        let once = async |key: &str| {
+            let call = client.request(axum::http::Method::POST, "/v2/notifications");
+            call.header("idempotency-key", key).json(&said).send().await
+        };
+        let waiting = once(name).await;
+        assert_eq!(waiting.status, 202);
+        let before = client.get(&sent).await;
+        assert!(everything_said(&app).await.contains("secret"));
+
+        let forgotten = match forget {
+            "delete" => client.delete(&format!("/v2/users/{id}")).await,
+            _ => {
+                client
+                    .post(&format!("/v2/users/{id}/anonymize"), json!({}))
+                    .await
+            }
+        };
+        assert!(forgotten.status < 300, "{}", forgotten.text());
+        let stored = everything_said(&app).await;
+        assert!(
+            !stored.contains("secret") && !stored.contains(name),
+            "{stored}"
+        );
+        let again = once(name).await;
+        assert_eq!((again.status, again.code()), (410, "answer_erased".into()));
+        let after = client.get(&sent).await;
+        assert_ne!(before.header("etag"), after.header("etag"), "it shows less");
+        let after = after.json();
+        assert_eq!(
+            (
+                &after["status"],
+                &after["title"],
+                &after["message"],
+                &after["metadata"]
+            ),
+            (&json!("sent"), &Value::Null, &json!(""), &json!({}))
+        );
+        assert_eq!(client.get(&refused).await.json()["reason"], "refused");
+
+        let mails = server.mails().len();
+        app.clock.advance(Duration::from_secs(60));
+        assert_eq!(run_due(&app).await, 2, "the retried and the waiting one");
+        assert_eq!(server.mails().len(), mails, "nothing is sent any more");
+        for location in [retried, waiting.header("location").to_owned()] {
+            let ended = client.get(&location).await.json();
+            assert_eq!(
+                (&ended["status"], &ended["reason"]),
+                (&json!("suppressed"), &json!("no_address"))
+            );
+        }
+    }
+}
+
+/// The server answers while the person is being forgotten: what it says of them is not kept.
+#[tokio::test]
+async fn a_delivery_that_was_on_its_way_tells_nothing_of_a_forgotten_person() {
+    use tradepost::notifications::Status;
+    use tradepost::notifications::store::{Step, advance};
+    let (app, _server, _) = shop().await;
+    let client = app
+        .client("users:write notifications:read notifications:write")
+        .await;
+    let location = send(&client, documented()).await;
+    let id = location.rsplit('/').next().expect("an id").to_owned();
+    let now = app.clock.now();
+    let step = async |version: i64, step: Step| {
+        let id = id.clone();
+        let made: Result<bool, DbError> = app
+            .db
+            .write(async move |tx| advance(tx, &id, version, &step, now).await)
+            .await;
+        assert!(made.expect("written"), "the delivery still counts");
+    };
+    step(1, Step::to(Status::Sending)).await;
+    assert_eq!(client.delete("/v2/users/user_123").await.status, 204);
+    let answer = Step {
+        detail: Some("250 queued for alice@example.com".into()),
+        ..Step::to(Status::Sent)
+    };
+    step(2, answer).await;
+    let shown = client.get(&location).await.json();
+    assert_eq!(
+        (&shown["status"], &shown["attempts"][0]["detail"]),
+        (&json!("sent"), &Value::Null)
+    );
+    assert!(!everything_said(&app).await.contains("alice"));
+}
