@@ -317,6 +317,22 @@ impl Census {
                 "CustomerID and Country: expected those of the earlier lines of this InvoiceNo";
             return Ok(Err(BadLine(said.to_owned())));
         }
+        self.add_parties(line)?;
+        Ok(Ok(()))
+    }
+
+    /// Takes the customer and the product of a line into account, unless its document is left out.
+    ///
+    /// # Errors
+    /// When there are too many of them.
+    pub fn add_parties(&mut self, line: &Line) -> Result<(), TooMany> {
+        if self
+            .documents
+            .get(&line.invoice)
+            .is_none_or(|facts| facts.bad)
+        {
+            return Ok(());
+        }
         if let Some(number) = line.customer {
             let first = bounded(
                 self.customers.len(),
@@ -334,7 +350,14 @@ impl Census {
             Sold::default(),
         )?
         .add(line);
-        Ok(Ok(()))
+        Ok(())
+    }
+
+    /// Forgets the customers and products: those of documents that turned out to be bad are among them. All lines
+    /// are to be given to [`Self::add_parties`] again.
+    pub fn clear_parties(&mut self) {
+        self.customers.clear();
+        self.products.clear();
     }
 
     /// A line of `invoice` could not be read.

@@ -17,6 +17,7 @@ use platform::db::{Db, DbError, Tx};
 use platform::http::{FieldError, Place, Schema};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -50,6 +51,9 @@ const COLUMNS: [(&str, Cell); 15] = [
     ("tags", Cell::List),
 ];
 
+/// Most keys of one file: some of each are held in memory.
+const KEYS_MAX: usize = 5_000_000;
+
 /// A row of the file: its line and the product, or what is wrong.
 type Row = (u64, Result<Draft, String>);
 
@@ -75,12 +79,17 @@ pub async fn run_products(
     let (sender, mut rows) = mpsc::channel(options.chunk);
     let own_path = path.to_owned();
     let reading = tokio::task::spawn_blocking(move || send_rows(&own_path, &sender));
-    let mut chunk: Vec<(u64, Draft)> = Vec::with_capacity(options.chunk);
+    let mut chunk: Vec<Draft> = Vec::with_capacity(options.chunk);
+    let mut named = Named::default();
     while let Some((line, row)) = rows.recv().await {
         summary.rows += 1;
         options.progress.at(summary.rows);
+        let row = match row {
+            Ok(draft) => named.add(&draft, path)?.map(|()| draft),
+            Err(reason) => Err(reason),
+        };
         match row {
-            Ok(draft) => chunk.push((line, draft)),
+            Ok(draft) => chunk.push(draft),
             Err(reason) => bad(&mut summary, options, BadRow { line, reason }),
         }
         if chunk.len() == options.chunk {
@@ -159,16 +168,18 @@ fn send_csv(path: &Path, input: Input, sender: &mpsc::Sender<Row>) -> Result<(),
 }
 
 fn columns_of(header: &StringRecord) -> Result<Vec<(&'static str, Cell)>, String> {
+    let all = || COLUMNS.map(|(name, _)| name).join(", ");
+    if header.is_empty() {
+        return Err(format!(
+            "the first line is to name columns: some of {}",
+            all()
+        ));
+    }
     let mut columns: Vec<(&'static str, Cell)> = Vec::new();
     for name in header {
         let known = COLUMNS.iter().find(|(known, _)| *known == name.trim());
-        let column = known.ok_or_else(|| {
-            let all: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
-            format!(
-                "there is no column `{name}`; expected some of {}",
-                all.join(", ")
-            )
-        })?;
+        let column = known
+            .ok_or_else(|| format!("there is no column `{name}`; expected some of {}", all()))?;
         if columns.iter().any(|(present, _)| *present == column.0) {
             return Err(format!("the column `{name}` stands twice"));
         }
@@ -269,11 +280,39 @@ fn keys(draft: &Draft) -> impl Iterator<Item = (&'static str, &str)> {
         .chain(skus.map(|sku| ("sku", sku)))
 }
 
+/// The keys of the rows that were taken, so that a row that repeats one is told from a product that was there before
+/// the import: it counts the same however often the file is imported. Of each key 128 bits are held, which two of
+/// them have in common once in 10^25 files.
+#[derive(Default)]
+struct Named {
+    hashers: [RandomState; 2],
+    keys: HashSet<[u64; 2]>,
+}
+
+impl Named {
+    /// Takes the keys of `draft`, or says which of them an earlier row has.
+    fn add(&mut self, draft: &Draft, path: &Path) -> Result<Result<(), String>, ImportError> {
+        let mark = |key: (&str, &str)| self.hashers.each_ref().map(|hasher| hasher.hash_one(key));
+        if let Some((name, key)) = keys(draft).find(|key| self.keys.contains(&mark(*key))) {
+            return Ok(Err(format!(
+                "{name}: `{key}` stands in a row before this one"
+            )));
+        }
+        let own: Vec<[u64; 2]> = keys(draft).map(mark).collect();
+        self.keys.extend(own);
+        if self.keys.len() > KEYS_MAX {
+            let told = format!("more than {KEYS_MAX} skus, external ids and slugs: split the file");
+            return Err(ImportError::Format(path.to_owned(), told));
+        }
+        Ok(Ok(()))
+    }
+}
+
 // ---- writing -------------------------------------------------------------------------------------------------------
 
 async fn write(
     db: &Db,
-    chunk: Vec<(u64, Draft)>,
+    chunk: Vec<Draft>,
     options: &Options,
     summary: &mut Summary,
     now: Timestamp,
@@ -283,51 +322,33 @@ async fn write(
     }
     let dry_run = options.dry_run;
     let work = async move |tx: &mut Tx| write_chunk(tx, chunk, dry_run, now).await;
-    let (counts, twice) = unit(db, dry_run, work).await?;
+    let counts = unit(db, dry_run, work).await?;
     summary.products.new += counts.new;
     summary.products.present += counts.present;
-    for row in twice {
-        bad(summary, options, row);
-    }
     Ok(())
 }
 
-/// Writes the products of `chunk` that are not there yet. Gives back the rows that have a key of a row before them.
+/// Writes the products of `chunk` that are not there yet; no two of them have a key in common.
 async fn write_chunk(
     tx: &mut Tx,
-    chunk: Vec<(u64, Draft)>,
+    chunk: Vec<Draft>,
     dry_run: bool,
     now: Timestamp,
-) -> Result<(Counts, Vec<BadRow>), DbError> {
-    let (mut new, mut twice, mut counts) = (Vec::new(), Vec::new(), Counts::default());
-    let mut taken: HashSet<(&'static str, String)> = HashSet::new();
-    for (line, draft) in chunk {
-        let row = NewRow {
-            id: ProductId::new(),
-            draft,
-        };
-        if find_duplicate(tx, &row.id, &row.draft).await?.is_some() {
+) -> Result<Counts, DbError> {
+    let (mut new, mut counts) = (Vec::new(), Counts::default());
+    for draft in chunk {
+        let id = ProductId::new();
+        if find_duplicate(tx, &id, &draft).await?.is_some() {
             counts.present += 1;
-            continue;
+        } else {
+            counts.new += 1;
+            new.push(NewRow { id, draft });
         }
-        let own: Vec<(&'static str, String)> = keys(&row.draft)
-            .map(|(name, key)| (name, key.to_owned()))
-            .collect();
-        if let Some((name, key)) = own.iter().find(|key| taken.contains(*key)) {
-            twice.push(BadRow {
-                line,
-                reason: format!("{name}: `{key}` stands in a row before this one"),
-            });
-            continue;
-        }
-        taken.extend(own);
-        counts.new += 1;
-        new.push(row);
     }
     if !dry_run {
         insert_many(tx, &new, ACTOR, now).await?;
     }
-    Ok((counts, twice))
+    Ok(counts)
 }
 
 #[cfg(test)]

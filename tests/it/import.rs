@@ -397,7 +397,9 @@ async fn products_come_from_csv_and_from_ndjson_once() {
         reasons[1],
         "line 5: sku: `MUG-1` stands in a row before this one"
     );
-    assert_eq!(run(&csv).await.products, Counts { new: 0, present: 3 });
+    let again = run(&csv).await;
+    assert_eq!(again.products, Counts { new: 0, present: 2 });
+    assert_eq!(again.bad, first.bad, "a row that is bad is so each time");
     let second = run(&ndjson).await;
     assert_eq!(
         (second.rows, second.bad_rows, second.products),
@@ -412,6 +414,89 @@ async fn products_come_from_csv_and_from_ndjson_once() {
     assert_eq!(
         (&mug[0]["inventory"]["on_hand"], &mug[0]["tags"]),
         (&json!(5), &json!(["blue", "mugs"]))
+    );
+}
+
+#[tokio::test]
+async fn a_repeated_product_is_a_bad_row_however_the_file_is_cut_into_chunks() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("a.csv");
+    let rows = "title,sku,slug\nMug,M,mug\nCup,C,cup\nMug,M,other\nBowl,B,mug\nJug,J,other\n";
+    std::fs::write(&path, rows).expect("written");
+    for chunk in [1, 2, 100] {
+        let app = TestApp::start().await;
+        let dry = Options {
+            dry_run: true,
+            ..chunks_of(chunk)
+        };
+        for (options, new) in [(dry, 3), (chunks_of(chunk), 3), (chunks_of(chunk), 0)] {
+            let summary = run_products(&app.db, &path, &options, START).await;
+            let summary = summary.expect("imported");
+            let present = 3 - new;
+            assert_eq!(summary.products, Counts { new, present }, "{chunk}");
+            let bad: Vec<String> = summary.bad.iter().map(ToString::to_string).collect();
+            let expected = [
+                "line 4: sku: `M` stands in a row before this one",
+                "line 5: slug: `mug` stands in a row before this one",
+            ];
+            assert_eq!(bad, expected, "{chunk}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_products_without_a_header_is_an_error() {
+    let place = crate::program::Place::new().await;
+    for (name, text) in [("empty.csv", ""), ("blank.csv", "\n\n")] {
+        std::fs::write(place.dir().join(name), text).expect("written");
+        let output = place.run(&["import", "products", name]);
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let expected = format!("{name}: the first line is to name columns: some of title, sku, ");
+        assert!(told.contains(&expected), "{told}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn documents_that_are_left_out_leave_nothing() {
+    let app = TestApp::start().await;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("shop.csv");
+    let head =
+        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
+    let bad = "1,A,Mug,2,2011-01-04 10:00:00,2.50,12346.0,United Kingdom\n\
+        1,B,Cup,none,2011-01-04 10:00:00,2.50,12346.0,United Kingdom\n\
+        2,C,Jug,1,2011-01-04 10:00:00,2.50,12347.0,United Kingdom\n\
+        2,C,Jug,1,2011-01-04 10:00:00,2.50,12348.0,United Kingdom\n";
+    std::fs::write(&path, format!("{head}{bad}")).expect("written");
+    let summary = import(&app, &path, &Options::default()).await;
+    let none = Counts::default();
+    assert_eq!(
+        (summary.documents_left_out, summary.products),
+        (Some(2), none)
+    );
+    assert_eq!(
+        (summary.documents, summary.customers),
+        (Some(none), Some(none))
+    );
+    let shop = app.client(SCOPES).await;
+    for list in ["/v2/products", "/v2/users", "/v2/orders"] {
+        assert_eq!(shop.get(list).await.text(), "[]", "{list}");
+    }
+    // A good document brings its own, called as it was last sold in what is taken.
+    let good = "3,A,Blue mug,1,2011-01-03 10:00:00,2.00,12346.0,United Kingdom\n";
+    std::fs::write(&path, format!("{head}{bad}{good}")).expect("written");
+    let summary = import(&app, &path, &Options::default()).await;
+    let one = Counts { new: 1, present: 0 };
+    assert_eq!(
+        (summary.documents, summary.customers, summary.products),
+        (Some(one), Some(one), one)
+    );
+    let mug = shop.get("/v2/products?sku=A").await.json();
+    assert_eq!(
+        (&mug[0]["title"], &mug[0]["price"]["amount"]),
+        (&json!("Blue mug"), &json!(200))
     );
 }
 
