@@ -30,7 +30,8 @@ pub(super) struct Create {
     /// What people call it
     #[arg(long, value_parser = name)]
     name: String,
-    /// A right that its tokens may carry, such as orders:read; repeatable [default: every right]
+    /// A right that its tokens may carry, such as orders:read; repeatable [default: every right, also to set prices in
+    /// orders (orders:price) and to make clients (clients:write)]
     #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
     scopes: Vec<Scope>,
     /// How its tokens are signed: HS256, EdDSA, ES256 or RS256

@@ -306,7 +306,7 @@ impl ReportKind {
         let (title, description, category) = match self {
             ReportKind::SalesByPeriod => (
                 "Sales by period",
-                "Sales for each day or month and currency; empty buckets are there, with zeros.",
+                "Sales for each day or month and currency. A currency with sales in the range, or named by `currency`, has a row for each bucket, with zeros where nothing was sold; a range without sales and without `currency` has no rows.",
                 "sales",
             ),
             ReportKind::SalesByDay => (

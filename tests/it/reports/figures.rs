@@ -337,6 +337,23 @@ async fn empty_days_of_a_currency_are_there_with_zeros() {
     assert_eq!(report["rows"][364]["period"], "2011-12-31");
 }
 
+/// Whose zeros would they be? The listed description says so.
+#[tokio::test]
+async fn a_range_without_sales_has_rows_only_of_a_currency_that_was_named() {
+    let app = TestApp::start().await;
+    let shop = app.client(SCOPES).await;
+    let body = json!({ "type": "sales_by_period", "parameters": { "start": "2011-01-01", "end": "2012-01-01" } });
+    assert_eq!(report(&app, &shop, body).await["rows"], json!([]));
+    let listed = shop.get("/v2/reports").await.json();
+    let listed = listed.as_array().expect("an array");
+    let by_period = listed.iter().find(|one| one["id"] == "sales_by_period");
+    let told = by_period.expect("listed")["description"].to_string();
+    assert!(
+        told.contains("without sales and without `currency`"),
+        "{told}"
+    );
+}
+
 #[tokio::test]
 async fn csv_has_major_units_and_no_formula() {
     let app = TestApp::start().await;
