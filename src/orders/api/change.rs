@@ -8,11 +8,12 @@ use crate::orders::body::{CancelOrder, Order};
 use crate::orders::change::OrderPatch;
 use crate::orders::moves::{self, Move, Mover};
 use crate::orders::store;
+use crate::sent_back::leave_computed_out;
 use crate::users;
 use axum::extract::State;
 use platform::db::Tx;
 use platform::http::{Command, MergePatch, NoFields, Once, Operation, Path, Problem, Reply};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What `PATCH /v2/orders/{id}` promises.
 pub fn patch_operation() -> Operation {
@@ -21,8 +22,10 @@ pub fn patch_operation() -> Operation {
             "Fields that are sent are changed, `null` clears, `tags` and addresses are replaced, keys of `metadata` that \
              are not sent stay. `note`, `tags`, `metadata` and `external_id` can be changed at any time; `email` and \
              `billing_address` until the order is completed or cancelled; `shipping_address` until then or until something \
-             has shipped. What was bought, for how much and by whom never changes: read-only fields are accepted when they \
-             are sent back unchanged. A request that changes nothing makes no new version. The event is `order.updated`.",
+             has shipped. What was bought, for how much and by whom never changes, and the states have operations of their own. \
+             An object as it was read can be sent back: what the server computes (`totals`, `country`, the counters of the lines, times of \
+             changes, `version`) is ignored; another read-only field is refused when it differs (`read_only`). \
+             `If-Match` guards against changes that happened meanwhile. A request that changes nothing makes no new version. The event is `order.updated`.",
         )
         .body::<OrderPatch>()
         .body_example(json!({
@@ -34,12 +37,33 @@ pub fn patch_operation() -> Operation {
         .errors(&[&error::DUPLICATE, &error::NOT_CHANGEABLE, &error::USER_ANONYMIZED])
 }
 
+/// What the server computes of an order.
+const COMPUTED: [&str; 8] = [
+    "totals",
+    "country",
+    "confirmed_at",
+    "completed_at",
+    "cancelled_at",
+    "expires_at",
+    "updated_at",
+    "version",
+];
+
+/// A line's counters move with the order; the rest of a line never changes.
+fn leave_counters_out(items: Option<&mut Value>) {
+    for item in items.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Value::Object(item) = item {
+            leave_computed_out(item, &["allocated", "fulfilled", "returned", "refunded"]);
+        }
+    }
+}
+
 /// `PATCH /v2/orders/{id}`.
 pub async fn update(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path,
-    MergePatch { fields, once }: MergePatch,
+    MergePatch { mut fields, once }: MergePatch,
 ) -> Result<Reply> {
     let id = parse_id(&id)?;
     let mover = Mover {
@@ -51,8 +75,11 @@ pub async fn update(
         let order = store::find_and_lock(tx, &id).await?;
         let mut order = order.ok_or_else(|| not_found("order", id.as_str()))?;
         Once::check_version(mover.if_match, order.version)?;
-        let shown = serde_json::to_value(&order)
+        let mut shown = serde_json::to_value(&order)
             .expect("our own types serialise: string keys, no failing impls");
+        leave_computed_out(&mut fields, &COMPUTED);
+        leave_counters_out(fields.get_mut("items"));
+        leave_counters_out(shown.get_mut("items"));
         let change = MergePatch::read_against::<OrderPatch>(&fields, &shown)?;
         let changed = order.apply(change, mover.now)?;
         if !changed.is_empty() {
