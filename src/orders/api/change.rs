@@ -149,7 +149,15 @@ pub async fn confirm(
 
 /// What `POST /v2/orders/{id}/complete` promises.
 pub fn complete_operation() -> Operation {
-    move_operation("completeOrder", "Completes a confirmed order.").body::<NoFields>()
+    move_operation("completeOrder", "Completes a confirmed order: what it still holds is shipped.")
+        .describe(
+            "The stock that is set aside for it leaves the shelf (`shipped` movements: `on_hand` and `allocated` fall \
+             together), its lines become `fulfilled`, and so does `fulfillment_status`. Lines whose stock is not tracked \
+             hold nothing and stay as they are. Refused with `insufficient_stock` when units that were sold on \
+             backorder are not on the shelf yet. Payment is not asked for.",
+        )
+        .body::<NoFields>()
+        .errors(&[&error::INSUFFICIENT_STOCK])
 }
 
 /// `POST /v2/orders/{id}/complete`.
