@@ -152,7 +152,7 @@ async fn insert_orders(tx: &mut Tx, orders: &[Order]) -> Result<(), DbError> {
         let time = |at: Option<Timestamp>| at.map_or(Param::Null, |at| Param::Int(at.micros()));
         values.extend([
             Param::Text(order.id.as_str()),
-            Param::Text(&order.number),
+            optional(&order.number),
             Param::Text(&order.document),
             Param::Text(order.status.as_str()),
             Param::Text(order.payment_status.as_str()),

@@ -308,6 +308,9 @@ async fn a_rehearsal_shows_the_result_and_changes_nothing() {
         (reply.status, &reply.json()["totals"]["total"]),
         (200, &json!(3750))
     );
+    assert_eq!(reply.json()["number"], Value::Null);
+    assert_eq!(reply.header("location"), "", "there is no such order");
+    assert_ne!(reply.header("etag"), "");
     assert_eq!(available(&shop, "MUG").await, 3);
     assert_eq!(shop.get("/v2/orders").await.text(), "[]");
     body["items"][0]["quantity"] = json!(4);
@@ -570,4 +573,27 @@ async fn what_was_sold_on_backorder_is_not_shipped_before_it_is_there() {
         "{}",
         done.text()
     );
+}
+
+#[tokio::test]
+async fn rehearsed_and_refused_orders_use_no_number() {
+    let app = TestApp::start().await;
+    let shop = app.client(SCOPES).await;
+    product(&shop, "MUG", 1250, 3).await;
+    let number = async || {
+        let placed = shop
+            .post("/v2/orders", order_of(&[("MUG", 1)]))
+            .await
+            .json();
+        let number = placed["number"].as_str().expect("a number").to_owned();
+        number.parse::<i64>().expect("digits here")
+    };
+    let first = number().await;
+    let mut rehearsal = order_of(&[("MUG", 1)]);
+    rehearsal["dry_run"] = json!(true);
+    assert_eq!(shop.post("/v2/orders", rehearsal).await.status, 200);
+    for refused in [order_of(&[("MUG", 9)]), order_of(&[("NONE", 1)])] {
+        assert!(shop.post("/v2/orders", refused).await.status >= 400);
+    }
+    assert_eq!(number().await, first + 1);
 }

@@ -18,7 +18,7 @@ use crate::orders::store;
 use crate::products::{self, VariantRef, inventory};
 use crate::users::{self, UserId};
 use axum::extract::{OriginalUri, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::Uri;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::events::{self, NewEvent};
@@ -270,7 +270,7 @@ fn parse_id(text: &str) -> Result<OrderId> {
 /// What `POST /v2/orders` promises.
 pub fn create_operation() -> Operation {
     Operation::new("createOrder", "Orders", "Creates a new order.")
-        .describe("Sets the stock aside at once; an order that is not confirmed by `expires_at` gives it back. `dry_run` answers 200 with the very result and changes nothing.")
+        .describe("Sets the stock aside at once; an order that is not confirmed by `expires_at` gives it back. `dry_run` answers 200 with the very result, but for the `number`, which is `null`, and changes nothing.")
         .body::<NewOrder>()
         .body_example(json!({ "email": "guest@example.com", "currency": "USD", "items": [{ "sku": "MUG-BLUE", "quantity": 2 }] }))
         .returns::<Order>(201, "The order, pending.")
@@ -297,8 +297,11 @@ pub async fn create(
     let rehearse = new.dry_run;
     let work = async move |tx: &mut Tx| {
         let order = create_order(tx, new, &caller.client_id, hold, now).await?;
-        let place = format!("/v2/orders/{}", order.id);
-        Ok(Reply::created(&place, order.version, &order).about(subject(&order)))
+        let reply = match rehearse {
+            true => Reply::entity(order.version, &order),
+            false => Reply::created(&format!("/v2/orders/{}", order.id), order.version, &order),
+        };
+        Ok(reply.about(subject(&order)))
     };
     if rehearse {
         return rehearsed(&app, async move |tx| {
@@ -341,7 +344,8 @@ fn check(new: &NewOrder, caller: &Caller) -> Result<()> {
     Ok(())
 }
 
-/// Places an order: the unit of work behind `POST /v2/orders`.
+/// Places an order: the unit of work behind `POST /v2/orders`. The number is taken when nothing can refuse any more,
+/// and not at all in a rehearsal (docs/adr/0007-order-numbers.md).
 pub async fn create_order(
     tx: &mut Tx,
     new: NewOrder,
@@ -363,13 +367,17 @@ pub async fn create_order(
     wanted.sort_unstable();
     wanted.dedup();
     let offered = products::store::sellable(tx, &wanted).await?;
-    let number = tx.next_number("order_number").await?;
-    let placed = place(new, buyer, &offered, number, hold, now)?;
+    let rehearse = new.dry_run;
+    let mut placed = place(new, buyer, &offered, hold, now)?;
     let short =
         inventory::store::allocate(tx, &placed.takes, placed.order.id.as_str(), actor, now).await?;
     if !short.is_empty() {
         return Err(error::insufficient_stock(&placed.order, &short));
     }
+    if rehearse {
+        return Ok(placed.order);
+    }
+    placed.order.number = Some(tx.next_number("order_number").await?.to_string());
     store::insert(tx, std::slice::from_ref(&placed.order))
         .await
         .map_err(taken_external_id)?;
@@ -436,7 +444,7 @@ where
         })
         .await;
     match undone {
-        Err(Undone::Reply(reply)) => Ok(reply.with_status(StatusCode::OK)),
+        Err(Undone::Reply(reply)) => Ok(*reply),
         Err(Undone::Problem(problem)) => Err(problem),
         Ok(()) => Ok(Reply::no_content()), // not reached: the unit always undoes itself
     }
