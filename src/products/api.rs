@@ -164,6 +164,7 @@ pub fn list_operation() -> Operation {
             200,
             "The products, oldest first unless `sort` says otherwise.",
         )
+        .example(crate::products::examples::of("products"))
 }
 
 /// `GET /v2/products`.
@@ -217,7 +218,7 @@ pub fn create_operation() -> Operation {
         .body::<NewProduct>()
         .body_example(json!({ "title": "Blue mug", "sku": "MUG-BLUE", "price": 1999, "currency": "USD",
             "inventory_quantity": 12, "categories": ["kitchen"], "attributes": { "color": "blue" } }))
-        .returns::<Product>(201, "The new product.")
+        .returns::<Product>(201, "The new product.").example(crate::products::examples::of("product"))
         .errors(&[&DUPLICATE, &codes::INVALID_BODY])
 }
 
@@ -263,6 +264,7 @@ pub fn get_operation() -> Operation {
     )
     .query::<PriceQuery>()
     .returns::<Product>(200, "The product.")
+    .example(crate::products::examples::of("product"))
 }
 
 /// `GET /v2/products/{id}`.
@@ -313,7 +315,7 @@ fn changes(operation: Operation) -> Operation {
         )
         .body::<ProductInput>()
         .body_example(json!({ "title": "Blue mug, large", "price": { "amount": 2499, "currency": "USD" } }))
-        .returns::<Product>(200, "The product after the change.")
+        .returns::<Product>(200, "The product after the change.").example(crate::products::examples::of("product"))
         .errors(&[&DUPLICATE, &VARIANT_HAS_STOCK, &INSUFFICIENT_STOCK, &codes::INVALID_BODY])
 }
 

@@ -110,9 +110,10 @@ async fn save(tx: &mut Tx, order: &Order, changed: &[&'static str], mover: &Move
     moves::tell(tx, order, "order.updated", &data, mover).await
 }
 
-fn move_operation(id: &'static str, summary: &'static str) -> Operation {
+fn move_operation(id: &'static str, summary: &'static str, example: &str) -> Operation {
     Operation::new(id, "Orders", summary)
         .returns::<Order>(200, "The order after the move.")
+        .example(crate::orders::examples::of(example))
         .errors(&[&error::INVALID_TRANSITION])
 }
 
@@ -134,7 +135,7 @@ async fn moved(app: App, caller: Caller, id: &str, once: Once, step: Move) -> Re
 /// What `POST /v2/orders/{id}/confirm` promises.
 pub fn confirm_operation() -> Operation {
     let summary = "Confirms a pending order: its stock is kept for it without end.";
-    move_operation("confirmOrder", summary).body::<NoFields>()
+    move_operation("confirmOrder", summary, "confirmed").body::<NoFields>()
 }
 
 /// `POST /v2/orders/{id}/confirm`.
@@ -149,7 +150,7 @@ pub async fn confirm(
 
 /// What `POST /v2/orders/{id}/complete` promises.
 pub fn complete_operation() -> Operation {
-    move_operation("completeOrder", "Completes a confirmed order: what it still holds is shipped.")
+    move_operation("completeOrder", "Completes a confirmed order: what it still holds is shipped.", "completed",)
         .describe(
             "The stock that is set aside for it leaves the shelf (`shipped` movements: `on_hand` and `allocated` fall \
              together), its lines become `fulfilled`, and so does `fulfillment_status`. Lines whose stock is not tracked \
@@ -173,7 +174,7 @@ pub async fn complete(
 /// What `POST /v2/orders/{id}/cancel` promises.
 pub fn cancel_operation() -> Operation {
     let summary = "Cancels an order of which nothing has shipped, and gives its stock back.";
-    move_operation("cancelOrder", summary).body::<CancelOrder>()
+    move_operation("cancelOrder", summary, "cancelled").body::<CancelOrder>()
 }
 
 /// `POST /v2/orders/{id}/cancel`.

@@ -273,8 +273,8 @@ pub fn create_operation() -> Operation {
         .describe("Sets the stock aside at once; an order that is not confirmed by `expires_at` gives it back. `dry_run` answers 200 with the very result, but for the `number`, which is `null`, and changes nothing.")
         .body::<NewOrder>()
         .body_example(json!({ "email": "guest@example.com", "currency": "USD", "items": [{ "sku": "MUG-BLUE", "quantity": 2 }] }))
-        .returns::<Order>(201, "The order, pending.")
-        .returns::<Order>(200, "The order that would be placed (`dry_run`).")
+        .returns::<Order>(201, "The order, pending.").example(crate::orders::examples::of("placed"))
+        .returns::<Order>(200, "The order that would be placed (`dry_run`).").example(crate::orders::examples::of("rehearsed"))
         .errors(&[&error::INSUFFICIENT_STOCK, &error::DUPLICATE, &error::CANNOT_BE_SOLD, &error::AMOUNT_OUT_OF_RANGE])
 }
 
