@@ -219,6 +219,7 @@ pub struct NotificationBody {
     pub notification: Notification,
     pub category: Category,
     pub title: Option<String>,
+    /// Empty once the person has been forgotten.
     pub message: String,
     pub metadata: Metadata,
     /// Why it was suppressed or is dead.

@@ -267,3 +267,13 @@ pub async fn find(tx: &mut Tx, id: &NotificationId) -> Result<Option<Notificatio
     body.attempts = attempts(&transitions);
     Ok(Some(body))
 }
+
+/// Takes what was said to the user, and what receivers answered, out of their notifications. That there were
+/// messages, and what became of them, stays.
+pub async fn forget(tx: &mut Tx, user_id: &UserId, now: Timestamp) -> Result<(), DbError> {
+    let sql = "UPDATE notification_events SET detail = NULL WHERE detail IS NOT NULL
+        AND notification_id IN (SELECT id FROM notifications WHERE user_id = $1)";
+    tx.execute(sql, params![user_id]).await?;
+    let sql = "UPDATE notifications SET title = NULL, message = '', metadata = '{}', updated_at = $2 WHERE user_id = $1";
+    tx.execute(sql, params![user_id, now]).await.map(drop)
+}

@@ -4,6 +4,7 @@ use super::user::{NewUser, User, UserPatch};
 use super::{UserId, UserItem, UserStatus, store};
 use crate::app::App;
 use crate::error::{DUPLICATE, Result, USER_ANONYMIZED, not_found};
+use crate::notifications;
 use crate::oauth::{Caller, Scope};
 use crate::orders::person::Spending;
 use crate::orders::{Order, person};
@@ -298,7 +299,7 @@ pub async fn delete(
 /// What `POST /v2/users/{id}/anonymize` promises.
 pub fn anonymize_operation() -> Operation {
     Operation::new("anonymizeUser", "Users", "Erases what tells who a user is.")
-        .describe("Username and email are replaced, profile, addresses, consent, external id and metadata emptied, and the email, addresses and notes of the orders removed, also of those that a guest placed with the same email unless `guest_orders` is false: the address is the only thing that ties them to the person, and it is gone afterwards. What was answered about them under an `Idempotency-Key` is erased; the keys stay, and a retry gets 410 `answer_erased` instead of doing it again. The user stays, inactive, and the orders with it: amounts, lines and country, which tax law wants kept, and the `external_id`, `tags` and `metadata` of the orders, which are yours. Final; doing it again changes nothing.")
+        .describe("Username and email are replaced, profile, addresses, consent, external id and metadata emptied, and the email, addresses and notes of the orders removed, also of those that a guest placed with the same email unless `guest_orders` is false: the address is the only thing that ties them to the person, and it is gone afterwards. What their notifications said is emptied. What was answered about them under an `Idempotency-Key` is erased; the keys stay, and a retry gets 410 `answer_erased` instead of doing it again. The user stays, inactive, and the orders with it: amounts, lines and country, which tax law wants kept, and the `external_id`, `tags` and `metadata` of the orders, which are yours. Final; doing it again changes nothing.")
         .body::<Anonymize>()
         .body_example(json!({ "guest_orders": true }))
         .returns::<UserBody>(200, "The user, unrecognisable.")
@@ -391,6 +392,7 @@ async fn forget(
     let email = guest_orders.then(|| user.email.clone());
     user.anonymize(now);
     store::update(tx, user).await?;
+    notifications::store::forget(tx, &user.id, now).await?;
     Ok(person::forget(tx, &user.id, email.as_deref(), &caller.client_id, now).await?)
 }
 

@@ -574,3 +574,40 @@ async fn the_documented_example_is_delivered_to_a_new_user() {
     assert_eq!(client.get(&location).await.json()["status"], "sent");
     assert_eq!(server.mails().len(), 1);
 }
+
+#[tokio::test]
+async fn what_was_said_to_a_forgotten_person_is_gone() {
+    let (app, server, _) = shop().await;
+    let client = app
+        .client("users:write notifications:read notifications:write")
+        .await;
+    for (name, forget) in [("carl", "delete"), ("dora", "anonymize")] {
+        let new = json!({ "username": name, "email": format!("{name}@example.com") });
+        let made = client.post("/v2/users", new).await.json();
+        let id = made["id"].as_str().expect("an id");
+        let said = json!({ "user_id": id, "message": "Dear secret", "title": "Secret", "type": "email",
+            "metadata": { "about": "secret" } });
+        let sent = send(&client, said.clone()).await;
+        assert_eq!(run_due(&app).await, 1);
+        let waiting = send(&client, said).await;
+        let forgotten = match forget {
+            "delete" => client.delete(&format!("/v2/users/{id}")).await,
+            _ => {
+                client
+                    .post(&format!("/v2/users/{id}/anonymize"), json!({}))
+                    .await
+            }
+        };
+        assert!(forgotten.status < 300, "{}", forgotten.text());
+        let mails = server.mails().len();
+        assert_eq!(run_due(&app).await, 1);
+        assert_eq!(server.mails().len(), mails, "nothing is sent any more");
+        for location in [sent, waiting] {
+            let shown = client.get(&location).await.text().to_lowercase();
+            assert!(
+                !shown.contains("secret") && !shown.contains(name),
+                "{shown}"
+            );
+        }
+    }
+}
