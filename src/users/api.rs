@@ -8,6 +8,7 @@ use crate::notifications;
 use crate::oauth::{Caller, Scope};
 use crate::orders::person::Spending;
 use crate::orders::{Order, person};
+use crate::sent_back::leave_computed_out;
 use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use platform::clock::Timestamp;
@@ -205,7 +206,12 @@ pub fn patch_operation() -> Operation {
 
 fn update_operation(id: &'static str, summary: &'static str) -> Operation {
     Operation::new(id, "Users", summary)
-        .describe("Fields that are sent are changed, `null` clears, objects are merged and arrays replaced (RFC 7396). Read-only fields are accepted when they are sent back unchanged.")
+        .describe(
+            "Fields that are sent are changed, `null` clears, objects are merged and arrays replaced (RFC 7396). \
+             An object as it was read can be sent back: what the server computes (`orders_count`, `total_spent`, times of \
+             changes, `version`) is ignored; another read-only field is refused when it differs (`read_only`). \
+             `If-Match` guards against changes that happened meanwhile.",
+        )
         .body::<UserPatch>()
         .body_example(json!({ "profile": { "phone": "+4930123456" } }))
         .returns::<UserBody>(200, "The user after the change.")
@@ -213,12 +219,21 @@ fn update_operation(id: &'static str, summary: &'static str) -> Operation {
         .errors(&[&DUPLICATE, &USER_ANONYMIZED])
 }
 
+/// What the server computes of a user.
+const COMPUTED: [&str; 5] = [
+    "orders_count",
+    "total_spent",
+    "updated_at",
+    "anonymized_at",
+    "version",
+];
+
 /// `PUT` and `PATCH /v2/users/{id}`.
 pub async fn update(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path,
-    MergePatch { fields, once }: MergePatch,
+    MergePatch { mut fields, once }: MergePatch,
 ) -> Result<Reply> {
     let now = app.clock.now();
     let if_match = once.if_match();
@@ -227,6 +242,7 @@ pub async fn update(
         let mut body = with_spending(tx, user).await?;
         let shown = serde_json::to_value(&body)
             .expect("our own types serialise: string keys, no failing impls");
+        leave_computed_out(&mut fields, &COMPUTED);
         let change = MergePatch::read_against::<UserPatch>(&fields, &shown)?;
         let changed = body.user.apply(change, now)?;
         if !changed.is_empty() {
