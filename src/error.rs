@@ -103,8 +103,8 @@ impl From<UpdateError> for Problem {
     }
 }
 
-/// 409 `insufficient_stock`, with what is left of each variant and the lines that ask for more.
-pub fn insufficient_stock(order: &Order, short: &[Shortage]) -> Problem {
+/// 409 `insufficient_stock`, with what is left of each variant.
+pub fn short_of(short: &[Shortage]) -> Problem {
     let first = short.first().map_or_else(String::new, |one| {
         format!(
             "{} of {} wanted, {} left",
@@ -115,7 +115,12 @@ pub fn insufficient_stock(order: &Order, short: &[Shortage]) -> Problem {
         .iter()
         .map(|one| json!({ "variant_id": one.variant_id, "wanted": one.wanted, "available": one.available }))
         .collect();
-    let mut problem = Problem::new(&INSUFFICIENT_STOCK, first).with("available", available);
+    Problem::new(&INSUFFICIENT_STOCK, first).with("available", available)
+}
+
+/// [`short_of`], and the lines that ask for more.
+pub fn insufficient_stock(order: &Order, short: &[Shortage]) -> Problem {
+    let mut problem = short_of(short);
     for (line, item) in order.items.iter().flatten().enumerate() {
         if let Some(one) = short
             .iter()

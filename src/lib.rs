@@ -14,6 +14,7 @@ pub mod money;
 pub mod openapi;
 pub mod operations;
 pub mod router;
+pub mod sent_back;
 pub mod tasks;
 pub mod telemetry;
 

@@ -35,4 +35,9 @@ pub static MIGRATIONS: &[Migration] = &[
     shared!(8, "answers", "0008_answers.sql"),
     shared!(10, "ended_secrets", "0010_ended_secrets.sql"),
     shared!(11, "dead_jobs", "0011_dead_jobs.sql"),
+    shared!(
+        15,
+        "notification_category",
+        "0015_notification_category.sql"
+    ),
 ];

@@ -199,7 +199,7 @@ fn wrong_status(order: &OrderRow, sums: &OrderSums) -> Vec<String> {
         "only a pending order expires",
     );
     must(
-        sums.allocated == 0 || matches!(status, Pending | Confirmed | Completed),
+        sums.allocated == 0 || matches!(status, Pending | Confirmed),
         "an order that is not live holds stock",
     );
     must(

@@ -350,7 +350,7 @@ fn order_of(document: &Document, parties: &Parties, now: Timestamp) -> Order {
     let metadata = [("country_name".to_owned(), country_name.to_owned())];
     Order {
         id: OrderId::new(),
-        number: format!("UCI-{}", first.invoice),
+        number: Some(format!("UCI-{}", first.invoice)),
         document: first.kind.as_str().into(),
         status: OrderStatus::Completed,
         payment_status: if given_back {

@@ -2,7 +2,8 @@
 
 use super::jobs::{KIND, event};
 use super::notification::{
-    Channel, LIFE, Notification, NotificationBody, NotificationId, Priority, Status, TRIES_MAX,
+    Category, Channel, LIFE, Notification, NotificationBody, NotificationId, Priority, Status,
+    TRIES_MAX,
 };
 use super::store;
 use crate::app::App;
@@ -35,6 +36,9 @@ pub struct NewNotification {
     /// How urgent it is; `normal` when left away.
     #[serde(default)]
     pub priority: Priority,
+    /// What it is about; `transactional` when left away.
+    #[serde(default)]
+    pub category: Category,
     /// The heading, of an email its subject; made from the message when left away. One line.
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^[^\x00-\x1f\x7f]*$"))]
     pub title: Option<String>,
@@ -71,7 +75,7 @@ pub fn create_operation() -> Operation {
     Operation::new("createNotification", "Notifications", "Sends a notification.")
         .describe(
             "The message is queued and delivered right after; `GET /v2/notifications/{id}` tells what became of it. \
-             It ends as `sent`, as `suppressed` with a `reason` (`opted_out`, `no_address`, `channel_not_configured`) \
+             It ends as `sent`, as `suppressed` with a `reason` (`channel_not_configured`, `no_address`, for marketing also `opted_out`) \
              or, after up to eight tries within 72 hours, as `dead`. A receiver's final refusal ends it at once.\n\n\
              Urgent messages go first, but not for ever: of 15 deliveries that could all begin, 8 are `critical`, \
              4 `high`, 2 `normal` and 1 `low`.",

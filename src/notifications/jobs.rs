@@ -6,7 +6,7 @@
 //! recognisably, never lost.
 
 use super::email::{Email, Mailer, Sending, deliverable};
-use super::notification::{Channel, Reason, Status, TRIES_MAX, TURNS, retry_at, subject};
+use super::notification::{Category, Channel, Reason, Status, TRIES_MAX, TURNS, retry_at, subject};
 use super::store::{self, Pending, Step};
 use crate::app::App;
 use platform::clock::Timestamp;
@@ -114,8 +114,8 @@ async fn deliver(app: &App, mailer: Option<&Mailer>, job: &Job) {
     app.nudge.send();
 }
 
-/// Why a message is held back: first whether the channel exists at all, then whether the user wants
-/// it, then whether there is an address.
+/// Why a message is held back: first whether the channel exists at all, then whether the user agreed to
+/// such messages, then whether there is an address.
 fn held_back(pending: &Pending, mail_is_set: bool) -> Result<lettre::Address, Reason> {
     if pending.channel != Channel::Email || !mail_is_set {
         return Err(Reason::ChannelNotConfigured);
@@ -125,7 +125,8 @@ fn held_back(pending: &Pending, mail_is_set: bool) -> Result<lettre::Address, Re
         .as_deref()
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();
-    if consent[pending.channel.as_str()] == json!(false) {
+    let agreed = consent[pending.channel.as_str()] == json!(true);
+    if pending.category == Category::Marketing && !agreed {
         return Err(Reason::OptedOut);
     }
     pending

@@ -76,6 +76,19 @@ words! {
 }
 
 words! {
+    /// What a message is about, which decides whether a person can be spared it.
+    #[derive(Default)]
+    #[schemars(rename = "NotificationCategory")]
+    Category {
+        /// Belongs to what the person asked for, such as an order: sent whatever they agreed to.
+        #[default]
+        Transactional = "transactional",
+        /// Everything else: only sent to those who agreed to it on this channel (`consent` of the user).
+        Marketing = "marketing",
+    }
+}
+
+words! {
     /// Where a message is in its life: `queued → sending → sent`, `sending → retrying → sending`,
     /// and the ends `sent`, `dead` and `suppressed`.
     #[schemars(rename = "NotificationStatus")]
@@ -93,7 +106,7 @@ words! {
     /// Why a message was not delivered.
     #[schemars(rename = "NotificationReason")]
     Reason {
-        /// Suppressed: the user does not want messages on this channel.
+        /// Suppressed: it is marketing, to which the user has not agreed on this channel.
         OptedOut = "opted_out",
         /// Suppressed: there is no address to send to.
         NoAddress = "no_address",
@@ -204,7 +217,9 @@ pub struct Notification {
 pub struct NotificationBody {
     #[serde(flatten)]
     pub notification: Notification,
+    pub category: Category,
     pub title: Option<String>,
+    /// Empty once the person has been forgotten.
     pub message: String,
     pub metadata: Metadata,
     /// Why it was suppressed or is dead.

@@ -2,7 +2,8 @@
 
 use super::api::{ListNotifications, NewNotification};
 use super::notification::{
-    Channel, Notification, NotificationBody, NotificationId, Reason, Status, Transition, attempts,
+    Category, Channel, Notification, NotificationBody, NotificationId, Reason, Status, Transition,
+    attempts,
 };
 use crate::metadata::Metadata;
 use crate::users::UserId;
@@ -31,8 +32,8 @@ pub async fn insert(
     expires_at: Timestamp,
 ) -> Result<(), DbError> {
     let created_at = Timestamp::from_micros(queued.created_micros);
-    let sql = "INSERT INTO notifications (id, user_id, type, priority, status, title, message, metadata,
-        created_at, updated_at, expires_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, 1)";
+    let sql = "INSERT INTO notifications (id, user_id, type, priority, status, category, title, message,
+        metadata, created_at, updated_at, expires_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, 1)";
     let (title, metadata) = (new.heading(), new.metadata.to_json());
     let params = params![
         queued.id,
@@ -40,6 +41,7 @@ pub async fn insert(
         queued.channel,
         queued.priority,
         queued.status,
+        new.category,
         title,
         new.message,
         metadata,
@@ -135,12 +137,13 @@ pub struct Pending {
     pub consent: Option<String>,
     pub user_id: String,
     pub priority: String,
+    pub category: Category,
 }
 
 /// The notification `id` and its recipient.
 pub async fn pending(tx: &mut Tx, id: &str) -> Result<Option<Pending>, DbError> {
     let sql = "SELECT n.id, n.type, n.status, n.title, n.message, n.created_at, n.expires_at, n.version,
-            u.email, u.consent, n.user_id, n.priority
+            u.email, u.consent, n.user_id, n.priority, n.category
         FROM notifications n LEFT JOIN users u ON u.id = n.user_id AND u.deleted_at IS NULL WHERE n.id = $1";
     tx.fetch_optional(sql, params![id], |row| {
         Ok(Pending {
@@ -156,6 +159,7 @@ pub async fn pending(tx: &mut Tx, id: &str) -> Result<Option<Pending>, DbError> 
             consent: row.get(9)?,
             user_id: row.get(10)?,
             priority: row.get(11)?,
+            category: row.get(12)?,
         })
     })
     .await
@@ -224,11 +228,12 @@ pub async fn count(tx: &mut Tx, query: &ListNotifications) -> Result<i64, DbErro
 pub async fn find(tx: &mut Tx, id: &NotificationId) -> Result<Option<NotificationBody>, DbError> {
     let sql =
         "SELECT id, user_id, type, priority, status, created_at, title, message, metadata, reason,
-        sent_at, expires_at, updated_at, version FROM notifications WHERE id = $1";
+        sent_at, expires_at, updated_at, version, category FROM notifications WHERE id = $1";
     let found = tx
         .fetch_optional(sql, params![id], |row| {
             Ok(NotificationBody {
                 notification: notification(row)?,
+                category: row.get(14)?,
                 title: row.get(6)?,
                 message: row.get(7)?,
                 metadata: row.get::<Metadata>(8)?,
@@ -261,4 +266,14 @@ pub async fn find(tx: &mut Tx, id: &NotificationId) -> Result<Option<Notificatio
         .await?;
     body.attempts = attempts(&transitions);
     Ok(Some(body))
+}
+
+/// Takes what was said to the user, and what receivers answered, out of their notifications. That there were
+/// messages, and what became of them, stays.
+pub async fn forget(tx: &mut Tx, user_id: &UserId, now: Timestamp) -> Result<(), DbError> {
+    let sql = "UPDATE notification_events SET detail = NULL WHERE detail IS NOT NULL
+        AND notification_id IN (SELECT id FROM notifications WHERE user_id = $1)";
+    tx.execute(sql, params![user_id]).await?;
+    let sql = "UPDATE notifications SET title = NULL, message = '', metadata = '{}', updated_at = $2 WHERE user_id = $1";
+    tx.execute(sql, params![user_id, now]).await.map(drop)
 }

@@ -21,8 +21,9 @@ ItemId, "item" }
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Order {
     pub id: OrderId,
-    /// For people: unique, growing, with gaps; never parse it.
-    pub number: String,
+    /// For people: unique, growing, with gaps; never parse it. `null` only in the answer to a `dry_run`, which takes
+    /// no number.
+    pub number: Option<String>,
     /// `order`, or for imported history `credit_note` (a cancellation) and `adjustment`, whose amounts
     /// are negative.
     pub document: String,

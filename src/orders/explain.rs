@@ -15,7 +15,7 @@ use std::collections::HashMap;
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct OrderExplanation {
     pub order_id: OrderId,
-    pub number: String,
+    pub number: Option<String>,
     /// The version of the order that is explained.
     pub version: i64,
     pub currency: Currency,

@@ -7,6 +7,7 @@
 pub mod api;
 pub mod body;
 pub mod change;
+mod examples;
 pub mod explain;
 pub mod jobs;
 pub mod moves;

@@ -1,7 +1,7 @@
 //! Moving an order along its status axis: each move is one unit of work that locks the order first.
 
 use super::body::{Order, OrderId};
-use super::order::{self, CancelRefused, IllegalMove, OrderStatus};
+use super::order::{self, CancelRefused, FulfillmentStatus, IllegalMove, OrderStatus};
 use super::store;
 use super::totals::merge_quantities;
 use crate::error::{Result, not_found};
@@ -28,7 +28,7 @@ pub struct Mover {
 pub enum Move {
     /// `pending → confirmed`: the stock stays set aside and does not expire any more.
     Confirm,
-    /// `confirmed → completed`.
+    /// `confirmed → completed`: what it still holds is shipped.
     Complete,
     /// Gives the stock back. Refused once anything has shipped: then it is a return.
     Cancel { reason: String },
@@ -47,6 +47,7 @@ pub async fn make(tx: &mut Tx, id: &OrderId, step: &Move, mover: &Mover) -> Resu
         Move::Complete => {
             order.status = order.status.advance(OrderStatus::Completed)?;
             order.completed_at = Some(mover.now);
+            ship(tx, &mut order, mover).await?;
             "order.completed"
         }
         Move::Cancel { reason } => {
@@ -107,25 +108,48 @@ async fn call_off(tx: &mut Tx, order: &mut Order, reason: &str, mover: &Mover) -
 }
 
 async fn release(tx: &mut Tx, order: &mut Order, mover: &Mover) -> Result<()> {
-    let held: Vec<(VariantId, i64)> = order
-        .items
-        .iter()
-        .flatten()
-        .filter(|item| item.allocated > 0)
-        .filter_map(|item| Some((item.variant_id.clone()?, item.allocated)))
-        .collect();
-    if held.is_empty() {
+    let gives = held(order)?;
+    if gives.is_empty() {
         return Ok(());
     }
-    let held =
-        merge_quantities(&held).map_err(|_| Problem::from(super::totals::AmountOutOfRange))?;
-    let gives: Vec<(VariantId, i64)> = held.into_iter().collect();
     inventory::store::release(tx, &gives, order.id.as_str(), &mover.actor, mover.now).await?;
     store::clear_allocations(tx, &order.id).await?;
     for item in order.items.iter_mut().flatten() {
         item.allocated = 0;
     }
     Ok(())
+}
+
+/// What the order still holds leaves the shelf. An order that holds nothing stays as unfulfilled as it is.
+async fn ship(tx: &mut Tx, order: &mut Order, mover: &Mover) -> Result<()> {
+    let sends = held(order)?;
+    if sends.is_empty() {
+        return Ok(());
+    }
+    let id = order.id.as_str();
+    let short = inventory::store::ship(tx, &sends, id, &mover.actor, mover.now).await?;
+    if !short.is_empty() {
+        return Err(crate::error::short_of(&short));
+    }
+    store::fulfil_allocations(tx, &order.id).await?;
+    for item in order.items.iter_mut().flatten() {
+        item.fulfilled += item.allocated;
+        item.allocated = 0;
+    }
+    order.fulfillment_status = FulfillmentStatus::Fulfilled;
+    Ok(())
+}
+
+/// (variant, units) that the order holds, sorted, the lines of one variant summed.
+fn held(order: &Order) -> Result<Vec<(VariantId, i64)>> {
+    let lines = order.items.iter().flatten();
+    let held: Vec<(VariantId, i64)> = lines
+        .filter(|item| item.allocated > 0)
+        .filter_map(|item| Some((item.variant_id.clone()?, item.allocated)))
+        .collect();
+    let held =
+        merge_quantities(&held).map_err(|_| Problem::from(super::totals::AmountOutOfRange))?;
+    Ok(held.into_iter().collect())
 }
 
 async fn saved(tx: &mut Tx, order: Order, kind: &str, mover: &Mover) -> Result<Order> {

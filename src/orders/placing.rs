@@ -45,7 +45,7 @@ pub struct Buyer {
     pub email: String,
 }
 
-/// A placed order and the stock that it takes: (variant, units, guarded), sorted, summed.
+/// A placed order, without a number yet, and the stock that it takes: (variant, units, guarded), sorted, summed.
 #[derive(Debug)]
 pub struct Placed {
     pub order: Order,
@@ -57,7 +57,6 @@ pub fn place(
     new: NewOrder,
     buyer: Buyer,
     offered: &[Sellable],
-    number: i64,
     hold_default: Duration,
     now: Timestamp,
 ) -> Result<Placed, PlaceError> {
@@ -84,7 +83,7 @@ pub fn place(
     });
     let order = Order {
         id: OrderId::new(),
-        number: number.to_string(),
+        number: None,
         document: "order".into(),
         status: OrderStatus::Pending,
         payment_status: PaymentStatus::Unpaid,

@@ -152,7 +152,7 @@ async fn insert_orders(tx: &mut Tx, orders: &[Order]) -> Result<(), DbError> {
         let time = |at: Option<Timestamp>| at.map_or(Param::Null, |at| Param::Int(at.micros()));
         values.extend([
             Param::Text(order.id.as_str()),
-            Param::Text(&order.number),
+            optional(&order.number),
             Param::Text(&order.document),
             Param::Text(order.status.as_str()),
             Param::Text(order.payment_status.as_str()),
@@ -316,7 +316,7 @@ pub async fn save_change(tx: &mut Tx, order: &Order) -> Result<(), DbError> {
 pub async fn save_move(tx: &mut Tx, order: &Order) -> Result<(), DbError> {
     let sql =
         "UPDATE orders SET status = $2, cancel_reason = $3, confirmed_at = $4, completed_at = $5,
-        cancelled_at = $6, expires_at = $7 WHERE id = $1";
+        cancelled_at = $6, expires_at = $7, fulfillment_status = $8 WHERE id = $1";
     tx.execute(
         sql,
         params![
@@ -326,7 +326,8 @@ pub async fn save_move(tx: &mut Tx, order: &Order) -> Result<(), DbError> {
             order.confirmed_at,
             order.completed_at,
             order.cancelled_at,
-            order.expires_at
+            order.expires_at,
+            order.fulfillment_status.as_str()
         ],
     )
     .await
@@ -341,6 +342,12 @@ pub async fn clear_allocations(tx: &mut Tx, id: &OrderId) -> Result<(), DbError>
     )
     .await
     .map(drop)
+}
+
+/// What the items held has left.
+pub async fn fulfil_allocations(tx: &mut Tx, id: &OrderId) -> Result<(), DbError> {
+    let sql = "UPDATE order_items SET fulfilled = fulfilled + allocated, allocated = 0 WHERE order_id = $1";
+    tx.execute(sql, params![id]).await.map(drop)
 }
 
 /// The id of the order with this `external_id`.

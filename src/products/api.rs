@@ -11,6 +11,7 @@ use crate::error::{
 };
 use crate::money::Currency;
 use crate::oauth::Caller;
+use crate::sent_back::leave_computed_out;
 use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use platform::clock::Timestamp;
@@ -163,6 +164,7 @@ pub fn list_operation() -> Operation {
             200,
             "The products, oldest first unless `sort` says otherwise.",
         )
+        .example(crate::products::examples::of("products"))
 }
 
 /// `GET /v2/products`.
@@ -216,7 +218,7 @@ pub fn create_operation() -> Operation {
         .body::<NewProduct>()
         .body_example(json!({ "title": "Blue mug", "sku": "MUG-BLUE", "price": 1999, "currency": "USD",
             "inventory_quantity": 12, "categories": ["kitchen"], "attributes": { "color": "blue" } }))
-        .returns::<Product>(201, "The new product.")
+        .returns::<Product>(201, "The new product.").example(crate::products::examples::of("product"))
         .errors(&[&DUPLICATE, &codes::INVALID_BODY])
 }
 
@@ -262,6 +264,7 @@ pub fn get_operation() -> Operation {
     )
     .query::<PriceQuery>()
     .returns::<Product>(200, "The product.")
+    .example(crate::products::examples::of("product"))
 }
 
 /// `GET /v2/products/{id}`.
@@ -305,13 +308,14 @@ fn changes(operation: Operation) -> Operation {
     operation
         .describe(
             "The fields that are sent are changed, `null` clears, arrays are replaced; keys of `attributes` and \
-             `metadata` that are not sent stay. A product as it was read can be sent back: read-only fields are \
-             accepted unchanged (`lowest_price_30d` is not looked at), and a request that changes nothing makes no new \
-             version. A resolved `price` whose amount is changed becomes the everyday price.",
+             `metadata` that are not sent stay, and a request that changes nothing makes no new \
+             version. An object as it was read can be sent back: what the server computes (stock, resolved prices, `lowest_price_30d`, times of \
+             changes, `version`) is ignored; another read-only field is refused when it differs (`read_only`). \
+             `If-Match` guards against changes that happened meanwhile. A resolved `price` whose amount is changed becomes the everyday price.",
         )
         .body::<ProductInput>()
         .body_example(json!({ "title": "Blue mug, large", "price": { "amount": 2499, "currency": "USD" } }))
-        .returns::<Product>(200, "The product after the change.")
+        .returns::<Product>(200, "The product after the change.").example(crate::products::examples::of("product"))
         .errors(&[&DUPLICATE, &VARIANT_HAS_STOCK, &INSUFFICIENT_STOCK, &codes::INVALID_BODY])
 }
 
@@ -443,6 +447,15 @@ fn currency_of(fields: &Map<String, Value>) -> Option<Currency> {
     Currency::parse(fields.get("price")?.get("currency")?.as_str()?).ok()
 }
 
+/// What the server computes of a product; its resolved prices are looked at apart, for they can be sent too.
+const COMPUTED: [&str; 5] = [
+    "lowest_price_30d",
+    "inventory",
+    "updated_at",
+    "archived_at",
+    "version",
+];
+
 /// What a variant shows and cannot be sent.
 const VARIANT_READ_ONLY: [&str; 3] = ["price", "lowest_price_30d", "inventory"];
 
@@ -451,7 +464,7 @@ const VARIANT_READ_ONLY: [&str; 3] = ["price", "lowest_price_30d", "inventory"];
 /// it is read-only is returned.
 fn leave_unchanged_out(fields: &mut Map<String, Value>, current: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    fields.remove("lowest_price_30d"); // depends on what was asked for when it was read
+    leave_computed_out(fields, &COMPUTED);
     if fields.get("sku") == current.get("sku") {
         fields.remove("sku");
     }
@@ -476,18 +489,13 @@ fn leave_unchanged_out(fields: &mut Map<String, Value>, current: &Value) -> Vec<
     let empty = Vec::new();
     let present = current["variants"].as_array().unwrap_or(&empty);
     for (index, variant) in variants.iter_mut().enumerate() {
-        let known = present.iter().find(|known| known["id"] == variant["id"]);
-        if let (Some(known), Value::Object(variant)) = (known, variant) {
-            for name in VARIANT_READ_ONLY {
-                let sent = variant.remove(name).unwrap_or(Value::Null);
-                let unchanged = match name {
-                    "price" => is_present_price(&sent, current),
-                    "inventory" => sent == known[name],
-                    _ => true,
-                };
-                if !sent.is_null() && !unchanged {
-                    errors.push(read_only(index, name));
-                }
+        let known = present.iter().any(|known| known["id"] == variant["id"]);
+        if let (true, Value::Object(variant)) = (known, variant) {
+            leave_computed_out(variant, &["inventory", "lowest_price_30d"]);
+            let price = variant.remove("price").unwrap_or(Value::Null);
+            let own = variant.get("prices").unwrap_or(&Value::Null);
+            if !price.is_null() && !is_price_of(own, &price) && !is_present_price(&price, current) {
+                errors.push(read_only(index, "price"));
             }
         }
     }
@@ -513,14 +521,17 @@ fn leave_unchanged_out(fields: &mut Map<String, Value>, current: &Value) -> Vec<
 /// Whether `price` is what some present price row gives: a sale may have begun since it was read, and
 /// it may have been read for a group.
 fn is_present_price(price: &Value, current: &Value) -> bool {
-    let rows = current["variants"].as_array().into_iter().flatten();
-    rows.flat_map(|variant| variant["prices"].as_array().into_iter().flatten())
-        .any(|row| {
-            !row["id"].is_null()
-                && row["id"] == price["price_id"]
-                && row["amount"] == price["amount"]
-                && row["currency"] == price["currency"]
-        })
+    let mut variants = current["variants"].as_array().into_iter().flatten();
+    variants.any(|variant| is_price_of(&variant["prices"], price))
+}
+
+fn is_price_of(rows: &Value, price: &Value) -> bool {
+    rows.as_array().into_iter().flatten().any(|row| {
+        !row["id"].is_null()
+            && row["id"] == price["price_id"]
+            && row["amount"] == price["amount"]
+            && row["currency"] == price["currency"]
+    })
 }
 
 fn read_only(index: usize, name: &str) -> FieldError {

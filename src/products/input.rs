@@ -19,7 +19,7 @@ use std::fmt;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProductInput {
-    #[schemars(with = "String", length(min = 1, max = 255))]
+    #[schemars(with = "String", length(min = 1, max = 255), regex(pattern = r"\S"))]
     pub title: Option<String>,
     /// Made from the title when it is left away; unique among live products.
     #[schemars(with = "String", regex(pattern = "^[a-z0-9-]{1,200}$"))]
@@ -108,7 +108,7 @@ pub struct VariantInput {
     #[schemars(with = "VariantId")]
     pub id: Option<VariantId>,
     /// Made from the option values when it is left away.
-    #[schemars(length(min = 1, max = 255))]
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"\S"))]
     pub title: Patch<String>,
     #[schemars(length(min = 1, max = 100))]
     pub sku: Patch<String>,

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod draft;
+mod examples;
 pub mod input;
 pub mod inventory;
 pub mod pricing;

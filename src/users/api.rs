@@ -4,9 +4,11 @@ use super::user::{NewUser, User, UserPatch};
 use super::{UserId, UserItem, UserStatus, store};
 use crate::app::App;
 use crate::error::{DUPLICATE, Result, USER_ANONYMIZED, not_found};
+use crate::notifications;
 use crate::oauth::{Caller, Scope};
 use crate::orders::person::Spending;
 use crate::orders::{Order, person};
+use crate::sent_back::leave_computed_out;
 use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use platform::clock::Timestamp;
@@ -204,7 +206,12 @@ pub fn patch_operation() -> Operation {
 
 fn update_operation(id: &'static str, summary: &'static str) -> Operation {
     Operation::new(id, "Users", summary)
-        .describe("Fields that are sent are changed, `null` clears, objects are merged and arrays replaced (RFC 7396). Read-only fields are accepted when they are sent back unchanged.")
+        .describe(
+            "Fields that are sent are changed, `null` clears, objects are merged and arrays replaced (RFC 7396). \
+             An object as it was read can be sent back: what the server computes (`orders_count`, `total_spent`, times of \
+             changes, `version`) is ignored; another read-only field is refused when it differs (`read_only`). \
+             `If-Match` guards against changes that happened meanwhile.",
+        )
         .body::<UserPatch>()
         .body_example(json!({ "profile": { "phone": "+4930123456" } }))
         .returns::<UserBody>(200, "The user after the change.")
@@ -212,12 +219,21 @@ fn update_operation(id: &'static str, summary: &'static str) -> Operation {
         .errors(&[&DUPLICATE, &USER_ANONYMIZED])
 }
 
+/// What the server computes of a user.
+const COMPUTED: [&str; 5] = [
+    "orders_count",
+    "total_spent",
+    "updated_at",
+    "anonymized_at",
+    "version",
+];
+
 /// `PUT` and `PATCH /v2/users/{id}`.
 pub async fn update(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path,
-    MergePatch { fields, once }: MergePatch,
+    MergePatch { mut fields, once }: MergePatch,
 ) -> Result<Reply> {
     let now = app.clock.now();
     let if_match = once.if_match();
@@ -226,6 +242,7 @@ pub async fn update(
         let mut body = with_spending(tx, user).await?;
         let shown = serde_json::to_value(&body)
             .expect("our own types serialise: string keys, no failing impls");
+        leave_computed_out(&mut fields, &COMPUTED);
         let change = MergePatch::read_against::<UserPatch>(&fields, &shown)?;
         let changed = body.user.apply(change, now)?;
         if !changed.is_empty() {
@@ -282,7 +299,7 @@ pub async fn delete(
 /// What `POST /v2/users/{id}/anonymize` promises.
 pub fn anonymize_operation() -> Operation {
     Operation::new("anonymizeUser", "Users", "Erases what tells who a user is.")
-        .describe("Username and email are replaced, profile, addresses, consent, external id and metadata emptied, and the email, addresses and notes of the orders removed, also of those that a guest placed with the same email unless `guest_orders` is false: the address is the only thing that ties them to the person, and it is gone afterwards. What was answered about them under an `Idempotency-Key` is erased; the keys stay, and a retry gets 410 `answer_erased` instead of doing it again. The user stays, inactive, and the orders with it: amounts, lines and country, which tax law wants kept, and the `external_id`, `tags` and `metadata` of the orders, which are yours. Final; doing it again changes nothing.")
+        .describe("Username and email are replaced, profile, addresses, consent, external id and metadata emptied, and the email, addresses and notes of the orders removed, also of those that a guest placed with the same email unless `guest_orders` is false: the address is the only thing that ties them to the person, and it is gone afterwards. What their notifications said is emptied. What was answered about them under an `Idempotency-Key` is erased; the keys stay, and a retry gets 410 `answer_erased` instead of doing it again. The user stays, inactive, and the orders with it: amounts, lines and country, which tax law wants kept, and the `external_id`, `tags` and `metadata` of the orders, which are yours. Final; doing it again changes nothing.")
         .body::<Anonymize>()
         .body_example(json!({ "guest_orders": true }))
         .returns::<UserBody>(200, "The user, unrecognisable.")
@@ -375,6 +392,7 @@ async fn forget(
     let email = guest_orders.then(|| user.email.clone());
     user.anonymize(now);
     store::update(tx, user).await?;
+    notifications::store::forget(tx, &user.id, now).await?;
     Ok(person::forget(tx, &user.id, email.as_deref(), &caller.client_id, now).await?)
 }
 

@@ -93,7 +93,8 @@ pub struct Profile {
     pub timezone: Option<String>,
 }
 
-/// What the person agreed to receive beyond what an order needs. Nothing until said.
+/// What the person agreed to receive beyond what an order needs: notifications of the category `marketing`,
+/// by channel. Nothing until said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(inline)]

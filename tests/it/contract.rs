@@ -608,3 +608,37 @@ async fn the_reference_is_served_for_programs_and_for_people() {
     }
     assert_eq!(anyone.get("/problems/none").await.status, 404);
 }
+
+/// Chapters of which every success has an example.
+const SHOWN: [&str; 3] = ["Products", "Inventory", "Orders"];
+
+#[test]
+fn each_success_shows_an_example_that_its_schema_allows() {
+    let document = document();
+    for item in document["paths"].as_object().expect("paths").values() {
+        for operation in item.as_object().expect("operations").values() {
+            let shown = SHOWN.iter().any(|tag| operation["tags"][0] == *tag);
+            for (status, answer) in operation["responses"].as_object().into_iter().flatten() {
+                let content = &answer["content"]["application/json"];
+                let name = format!("{} {status}", operation["operationId"]);
+                if !status.starts_with('2') || content.is_null() {
+                    continue;
+                }
+                let Some(example) = content.get("example") else {
+                    assert!(!shown, "{name} has no example");
+                    continue;
+                };
+                let mut schema = content["schema"].clone();
+                if let Some(schema) = schema.as_object_mut() {
+                    schema.insert("components".into(), document["components"].clone());
+                }
+                let faults: Vec<String> = jsonschema::validator_for(&schema)
+                    .expect("a schema")
+                    .iter_errors(example)
+                    .map(|fault| format!("{}: {fault}", fault.instance_path()))
+                    .collect();
+                assert!(faults.is_empty(), "{name}: {faults:?}");
+            }
+        }
+    }
+}

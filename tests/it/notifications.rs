@@ -36,7 +36,9 @@ async fn shop() -> (TestApp, MailServer, Client) {
         config.mail_from = "Shop <shop@shop.example>".into();
     })
     .await;
-    user(&app, "user_123", "alice@example.com", "{}").await;
+    // What is stored for whoever was never asked.
+    let nothing = r#"{"email":false,"sms":false,"push":false}"#;
+    user(&app, "user_123", "alice@example.com", nothing).await;
     let client = app.client("notifications:read notifications:write").await;
     (app, server, client)
 }
@@ -220,7 +222,7 @@ async fn a_worker_that_dies_between_sending_and_writing_leaves_a_message_that_is
     server.answer_next(&[smtp::SILENCE]);
     let (killed, watched) = (app.app.clone(), server.clone());
     let worker = tokio::spawn(async move { run_due(&killed).await });
-    while watched.mails().is_empty() {
+    while watched.mails().is_empty() && !worker.is_finished() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     worker.abort();
@@ -254,26 +256,50 @@ async fn what_cannot_leave_says_why() {
     .await;
     user(&app, "user_3", "12345@guest.invalid", "{}").await;
     user(&app, "user_4", "carol@example.com", r#"{"email":null}"#).await;
-    for (user, kind, status, reason) in [
+    user(&app, "user_5", "dave@example.com", r#"{"email":true}"#).await;
+    let none = json!(null);
+    for (user, kind, category, status, reason) in [
         (
             "user_123",
             "sms",
+            "transactional",
             "suppressed",
             json!("channel_not_configured"),
         ),
         (
             "user_2",
             "push",
+            "marketing",
             "suppressed",
             json!("channel_not_configured"),
         ),
-        ("user_2", "email", "suppressed", json!("opted_out")),
-        ("user_3", "email", "suppressed", json!("no_address")),
-        ("user_4", "email", "sent", json!(null)),
+        (
+            "user_2",
+            "email",
+            "marketing",
+            "suppressed",
+            json!("opted_out"),
+        ),
+        ("user_2", "email", "transactional", "sent", none.clone()),
+        (
+            "user_3",
+            "email",
+            "transactional",
+            "suppressed",
+            json!("no_address"),
+        ),
+        (
+            "user_4",
+            "email",
+            "marketing",
+            "suppressed",
+            json!("opted_out"),
+        ),
+        ("user_5", "email", "marketing", "sent", none),
     ] {
         let location = send(
             &client,
-            json!({ "user_id": user, "message": "m", "type": kind }),
+            json!({ "user_id": user, "message": "m", "type": kind, "category": category }),
         )
         .await;
         assert_eq!(run_due(&app).await, 1);
@@ -281,15 +307,16 @@ async fn what_cannot_leave_says_why() {
         assert_eq!(
             (&now["status"], &now["reason"]),
             (&status.into(), &reason),
-            "{user} {kind}"
+            "{user} {kind} {category}"
         );
+        assert_eq!(now["category"], category);
         let last = event_kinds(&app, &location).await.pop();
         assert_eq!(
             last.as_deref(),
             Some(format!("notification.{status}").as_str())
         );
     }
-    assert_eq!(server.mails().len(), 1);
+    assert_eq!(server.mails().len(), 2);
 }
 
 #[tokio::test]
@@ -529,4 +556,58 @@ async fn the_running_worker_delivers_when_nudged_and_stops_when_asked() {
         .get("/v2/notifications?status=sent&include_total=true")
         .await;
     assert_eq!(sent.header("x-total-count"), "10");
+}
+
+/// The reference's own body, for a person who agreed to nothing beyond what an order needs.
+#[tokio::test]
+async fn the_documented_example_is_delivered_to_a_new_user() {
+    let (app, server, _) = shop().await;
+    let client = app
+        .client("users:write notifications:read notifications:write")
+        .await;
+    let new = json!({ "username": "carl", "email": "carl@example.com" });
+    let made = client.post("/v2/users", new).await.json();
+    let mut body = documented();
+    body["user_id"] = made["id"].clone();
+    let location = send(&client, body).await;
+    assert_eq!(run_due(&app).await, 1);
+    assert_eq!(client.get(&location).await.json()["status"], "sent");
+    assert_eq!(server.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_said_to_a_forgotten_person_is_gone() {
+    let (app, server, _) = shop().await;
+    let client = app
+        .client("users:write notifications:read notifications:write")
+        .await;
+    for (name, forget) in [("carl", "delete"), ("dora", "anonymize")] {
+        let new = json!({ "username": name, "email": format!("{name}@example.com") });
+        let made = client.post("/v2/users", new).await.json();
+        let id = made["id"].as_str().expect("an id");
+        let said = json!({ "user_id": id, "message": "Dear secret", "title": "Secret", "type": "email",
+            "metadata": { "about": "secret" } });
+        let sent = send(&client, said.clone()).await;
+        assert_eq!(run_due(&app).await, 1);
+        let waiting = send(&client, said).await;
+        let forgotten = match forget {
+            "delete" => client.delete(&format!("/v2/users/{id}")).await,
+            _ => {
+                client
+                    .post(&format!("/v2/users/{id}/anonymize"), json!({}))
+                    .await
+            }
+        };
+        assert!(forgotten.status < 300, "{}", forgotten.text());
+        let mails = server.mails().len();
+        assert_eq!(run_due(&app).await, 1);
+        assert_eq!(server.mails().len(), mails, "nothing is sent any more");
+        for location in [sent, waiting] {
+            let shown = client.get(&location).await.text().to_lowercase();
+            assert!(
+                !shown.contains("secret") && !shown.contains(name),
+                "{shown}"
+            );
+        }
+    }
 }

@@ -309,6 +309,9 @@ async fn a_rehearsal_shows_the_result_and_changes_nothing() {
         (reply.status, &reply.json()["totals"]["total"]),
         (200, &json!(3750))
     );
+    assert_eq!(reply.json()["number"], Value::Null);
+    assert_eq!(reply.header("location"), "", "there is no such order");
+    assert_ne!(reply.header("etag"), "");
     assert_eq!(available(&shop, "MUG").await, 3);
     assert_eq!(shop.get("/v2/orders").await.text(), "[]");
     let plain = order_of(&[("MUG", 3)]);
@@ -505,4 +508,101 @@ async fn a_command_without_fields_names_each_field_it_does_not_know() {
             "{path}"
         );
     }
+}
+
+#[tokio::test]
+async fn completing_an_order_ships_what_it_holds() {
+    let app = TestApp::start().await;
+    let shop = app.client(SCOPES).await;
+    product(&shop, "MUG", 1250, 10).await;
+    let placed = shop.post("/v2/orders", order_of(&[("MUG", 2), ("MUG", 1)]));
+    let placed = placed.await.json();
+    let path = format!("/v2/orders/{}", placed["id"].as_str().expect("an id"));
+    shop.post(&format!("{path}/confirm"), json!({})).await;
+    let done = shop.post(&format!("{path}/complete"), json!({})).await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    let done = done.json();
+    assert_eq!(
+        (&done["status"], &done["fulfillment_status"]),
+        (&json!("completed"), &json!("fulfilled"))
+    );
+    for (line, quantity) in [(0, 2), (1, 1)] {
+        let line = &done["items"][line];
+        assert_eq!(
+            (&line["allocated"], &line["fulfilled"]),
+            (&json!(0), &json!(quantity))
+        );
+    }
+    assert_eq!(shop.get(&path).await.json(), done);
+    let sold = shop.get("/v2/products?sku=MUG").await.json();
+    let level = &sold[0]["variants"][0]["inventory"];
+    assert_eq!(
+        (&level["on_hand"], &level["allocated"], &level["available"]),
+        (&json!(7), &json!(0), &json!(7))
+    );
+    let moved = shop.get("/v2/inventory/movements").await.json();
+    let moved = moved.as_array().expect("a list");
+    let shipped: Vec<_> = moved.iter().filter(|m| m["kind"] == "shipped").collect();
+    assert_eq!(shipped.len(), 1, "{moved:?}");
+    assert_eq!(
+        (&shipped[0]["on_hand_delta"], &shipped[0]["allocated_delta"]),
+        (&json!(-3), &json!(-3))
+    );
+    let report = tradepost::doctor::examine(&app.db).await.expect("examined");
+    assert_eq!(report.findings, []);
+}
+
+#[tokio::test]
+async fn what_was_sold_on_backorder_is_not_shipped_before_it_is_there() {
+    let app = TestApp::start().await;
+    let shop = app.client(SCOPES).await;
+    let body = json!({ "title": "Pot", "status": "active", "variants": [{ "sku": "POT", "allow_backorder": true,
+        "prices": [{ "amount": 100, "currency": "USD" }], "inventory_quantity": 1 }] });
+    let made = shop.post("/v2/products", body).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let placed = shop
+        .post("/v2/orders", order_of(&[("POT", 3)]))
+        .await
+        .json();
+    let path = format!("/v2/orders/{}", placed["id"].as_str().expect("an id"));
+    let confirmed = shop.post(&format!("{path}/confirm"), json!({})).await;
+    let early = shop.post(&format!("{path}/complete"), json!({})).await;
+    assert_eq!(
+        (early.status, early.code().as_str()),
+        (409, "insufficient_stock")
+    );
+    assert_eq!(early.json()["available"][0]["available"], 1);
+    assert_eq!(shop.get(&path).await.json(), confirmed.json());
+    let delivery = json!({ "sku": "POT", "delta": 2, "reason": "delivery" });
+    shop.post("/v2/inventory/adjustments", delivery).await;
+    let done = shop.post(&format!("{path}/complete"), json!({})).await;
+    assert_eq!(
+        done.json()["fulfillment_status"],
+        "fulfilled",
+        "{}",
+        done.text()
+    );
+}
+
+#[tokio::test]
+async fn rehearsed_and_refused_orders_use_no_number() {
+    let app = TestApp::start().await;
+    let shop = app.client(SCOPES).await;
+    product(&shop, "MUG", 1250, 3).await;
+    let number = async || {
+        let placed = shop
+            .post("/v2/orders", order_of(&[("MUG", 1)]))
+            .await
+            .json();
+        let number = placed["number"].as_str().expect("a number").to_owned();
+        number.parse::<i64>().expect("digits here")
+    };
+    let first = number().await;
+    let mut rehearsal = order_of(&[("MUG", 1)]);
+    rehearsal["dry_run"] = json!(true);
+    assert_eq!(shop.post("/v2/orders", rehearsal).await.status, 200);
+    for refused in [order_of(&[("MUG", 9)]), order_of(&[("NONE", 1)])] {
+        assert!(shop.post("/v2/orders", refused).await.status >= 400);
+    }
+    assert_eq!(number().await, first + 1);
 }

@@ -416,14 +416,18 @@ async fn changes_touch_what_is_sent_and_null_clears() {
     let refused = shop
         .patch(
             &path(&made),
-            json!({ "id": "prod_x", "version": 9, "nonsense": 1 }),
+            json!({ "id": "prod_x", "created_at": "2020-01-01T00:00:00Z", "version": 9, "nonsense": 1 }),
         )
         .await;
     assert_eq!(refused.status, 422);
     let faults = faults(&refused);
     assert!(
-        faults.contains(&("#/version".into(), "read_only".into())),
+        faults.contains(&("#/created_at".into(), "read_only".into())),
         "{faults:?}"
+    );
+    assert!(
+        faults.iter().all(|(place, _)| place != "#/version"),
+        "computed, so it is not looked at: {faults:?}"
     );
     assert!(
         faults.contains(&("#/nonsense".into(), "unknown_field".into())),
@@ -1244,4 +1248,43 @@ fn no_body_makes_the_server_fail() {
             })
         })
         .expect("never a failure of the server");
+}
+
+#[tokio::test]
+async fn what_was_read_before_the_stock_moved_can_be_sent_back() {
+    let (_app, shop) = start().await;
+    let made = mug(&shop, "M").await;
+    for query in ["", "?expand=inventory"] {
+        let mut read = shop.get(&format!("{}{query}", path(&made))).await.json();
+        let variant = read["variants"][0]["id"].clone();
+        let received = json!({ "variant_id": variant, "delta": 3, "reason": "delivery" });
+        let moved = shop.post("/v2/inventory/adjustments", received).await;
+        assert_eq!(moved.status, 201, "{}", moved.text());
+        read["title"] = json!(format!("Renamed {query}"));
+        let put = shop.put(&path(&made), read.clone()).await;
+        assert_eq!(
+            (put.status, &put.json()["title"]),
+            (200, &read["title"]),
+            "{}",
+            put.text()
+        );
+        assert_ne!(
+            put.json()["inventory"]["on_hand"],
+            read["inventory"]["on_hand"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_blank_title_is_refused() {
+    let (_app, shop) = start().await;
+    let made = mug(&shop, "M").await;
+    for title in [" ", "\u{a0}\t"] {
+        let created = shop.post("/v2/products", json!({ "title": title })).await;
+        let patched = shop.patch(&path(&made), json!({ "title": title })).await;
+        for refused in [created, patched] {
+            assert_eq!(refused.status, 422, "{}", refused.text());
+            assert_eq!(faults(&refused)[0].0, "#/title");
+        }
+    }
 }

@@ -8,11 +8,12 @@ use crate::orders::body::{CancelOrder, Order};
 use crate::orders::change::OrderPatch;
 use crate::orders::moves::{self, Move, Mover};
 use crate::orders::store;
+use crate::sent_back::leave_computed_out;
 use crate::users;
 use axum::extract::State;
 use platform::db::Tx;
 use platform::http::{Command, MergePatch, NoFields, Once, Operation, Path, Problem, Reply};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What `PATCH /v2/orders/{id}` promises.
 pub fn patch_operation() -> Operation {
@@ -21,8 +22,10 @@ pub fn patch_operation() -> Operation {
             "Fields that are sent are changed, `null` clears, `tags` and addresses are replaced, keys of `metadata` that \
              are not sent stay. `note`, `tags`, `metadata` and `external_id` can be changed at any time; `email` and \
              `billing_address` until the order is completed or cancelled; `shipping_address` until then or until something \
-             has shipped. What was bought, for how much and by whom never changes: read-only fields are accepted when they \
-             are sent back unchanged. A request that changes nothing makes no new version. The event is `order.updated`.",
+             has shipped. What was bought, for how much and by whom never changes, and the states have operations of their own. \
+             An object as it was read can be sent back: what the server computes (`totals`, `country`, the counters of the lines, times of \
+             changes, `version`) is ignored; another read-only field is refused when it differs (`read_only`). \
+             `If-Match` guards against changes that happened meanwhile. A request that changes nothing makes no new version. The event is `order.updated`.",
         )
         .body::<OrderPatch>()
         .body_example(json!({
@@ -34,12 +37,33 @@ pub fn patch_operation() -> Operation {
         .errors(&[&error::DUPLICATE, &error::NOT_CHANGEABLE, &error::USER_ANONYMIZED])
 }
 
+/// What the server computes of an order.
+const COMPUTED: [&str; 8] = [
+    "totals",
+    "country",
+    "confirmed_at",
+    "completed_at",
+    "cancelled_at",
+    "expires_at",
+    "updated_at",
+    "version",
+];
+
+/// A line's counters move with the order; the rest of a line never changes.
+fn leave_counters_out(items: Option<&mut Value>) {
+    for item in items.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Value::Object(item) = item {
+            leave_computed_out(item, &["allocated", "fulfilled", "returned", "refunded"]);
+        }
+    }
+}
+
 /// `PATCH /v2/orders/{id}`.
 pub async fn update(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path,
-    MergePatch { fields, once }: MergePatch,
+    MergePatch { mut fields, once }: MergePatch,
 ) -> Result<Reply> {
     let id = parse_id(&id)?;
     let mover = Mover {
@@ -51,8 +75,11 @@ pub async fn update(
         let order = store::find_and_lock(tx, &id).await?;
         let mut order = order.ok_or_else(|| not_found("order", id.as_str()))?;
         moves::refuse_stale(&order, &mover)?;
-        let shown = serde_json::to_value(&order)
+        let mut shown = serde_json::to_value(&order)
             .expect("our own types serialise: string keys, no failing impls");
+        leave_computed_out(&mut fields, &COMPUTED);
+        leave_counters_out(fields.get_mut("items"));
+        leave_counters_out(shown.get_mut("items"));
         let change = MergePatch::read_against::<OrderPatch>(&fields, &shown)?;
         let changed = order.apply(change, mover.now)?;
         if !changed.is_empty() {
@@ -83,9 +110,10 @@ async fn save(tx: &mut Tx, order: &Order, changed: &[&'static str], mover: &Move
     moves::tell(tx, order, "order.updated", &data, mover).await
 }
 
-fn move_operation(id: &'static str, summary: &'static str) -> Operation {
+fn move_operation(id: &'static str, summary: &'static str, example: &str) -> Operation {
     Operation::new(id, "Orders", summary)
         .returns::<Order>(200, "The order after the move.")
+        .example(crate::orders::examples::of(example))
         .errors(&[&error::INVALID_TRANSITION])
 }
 
@@ -107,7 +135,7 @@ async fn moved(app: App, caller: Caller, id: &str, once: Once, step: Move) -> Re
 /// What `POST /v2/orders/{id}/confirm` promises.
 pub fn confirm_operation() -> Operation {
     let summary = "Confirms a pending order: its stock is kept for it without end.";
-    move_operation("confirmOrder", summary).body::<NoFields>()
+    move_operation("confirmOrder", summary, "confirmed").body::<NoFields>()
 }
 
 /// `POST /v2/orders/{id}/confirm`.
@@ -122,7 +150,15 @@ pub async fn confirm(
 
 /// What `POST /v2/orders/{id}/complete` promises.
 pub fn complete_operation() -> Operation {
-    move_operation("completeOrder", "Completes a confirmed order.").body::<NoFields>()
+    move_operation("completeOrder", "Completes a confirmed order: what it still holds is shipped.", "completed",)
+        .describe(
+            "The stock that is set aside for it leaves the shelf (`shipped` movements: `on_hand` and `allocated` fall \
+             together), its lines become `fulfilled`, and so does `fulfillment_status`. Lines whose stock is not tracked \
+             hold nothing and stay as they are. Refused with `insufficient_stock` when units that were sold on \
+             backorder are not on the shelf yet. Payment is not asked for.",
+        )
+        .body::<NoFields>()
+        .errors(&[&error::INSUFFICIENT_STOCK])
 }
 
 /// `POST /v2/orders/{id}/complete`.
@@ -138,7 +174,7 @@ pub async fn complete(
 /// What `POST /v2/orders/{id}/cancel` promises.
 pub fn cancel_operation() -> Operation {
     let summary = "Cancels an order of which nothing has shipped, and gives its stock back.";
-    move_operation("cancelOrder", summary).body::<CancelOrder>()
+    move_operation("cancelOrder", summary, "cancelled").body::<CancelOrder>()
 }
 
 /// `POST /v2/orders/{id}/cancel`.

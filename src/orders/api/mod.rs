@@ -18,7 +18,7 @@ use crate::orders::store;
 use crate::products::{self, VariantRef, inventory};
 use crate::users::{self, UserId};
 use axum::extract::{OriginalUri, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::Uri;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
 use platform::events::{self, NewEvent};
@@ -270,12 +270,12 @@ fn parse_id(text: &str) -> Result<OrderId> {
 /// What `POST /v2/orders` promises.
 pub fn create_operation() -> Operation {
     Operation::new("createOrder", "Orders", "Creates a new order.")
-        .describe("Sets the stock aside at once; an order that is not confirmed by `expires_at` gives it back. `dry_run`, in the body or as a query parameter, answers 200 with the very result and changes nothing.")
+        .describe("Sets the stock aside at once; an order that is not confirmed by `expires_at` gives it back. `dry_run`, in the body or as a query parameter, answers 200 with the very result, but for the `number`, which is `null`, and changes nothing.")
         .query::<CreateQuery>()
         .body::<NewOrder>()
         .body_example(json!({ "email": "guest@example.com", "currency": "USD", "items": [{ "sku": "MUG-BLUE", "quantity": 2 }] }))
-        .returns::<Order>(201, "The order, pending.")
-        .returns::<Order>(200, "The order that would be placed (`dry_run`).")
+        .returns::<Order>(201, "The order, pending.").example(crate::orders::examples::of("placed"))
+        .returns::<Order>(200, "The order that would be placed (`dry_run`).").example(crate::orders::examples::of("rehearsed"))
         .errors(&[&error::INSUFFICIENT_STOCK, &error::DUPLICATE, &error::CANNOT_BE_SOLD, &error::AMOUNT_OUT_OF_RANGE])
 }
 
@@ -294,8 +294,12 @@ pub async fn create(
     Query(query): Query<CreateQuery>,
     command: Command<NewOrder>,
 ) -> Result<Reply> {
-    let Command { body: new, once } = command;
-    let rehearse = new.dry_run || query.dry_run == Some(true);
+    let Command {
+        body: mut new,
+        once,
+    } = command;
+    new.dry_run |= query.dry_run == Some(true);
+    let rehearse = new.dry_run;
     if app.config.require_idempotency_key && !once.has_key() && !rehearse {
         let detail = "send an Idempotency-Key, so that a retry cannot place the order twice";
         return Err(Problem::new(&codes::IDEMPOTENCY_KEY_REQUIRED, detail));
@@ -307,8 +311,11 @@ pub async fn create(
     );
     let work = async move |tx: &mut Tx| {
         let order = create_order(tx, new, &caller.client_id, hold, now).await?;
-        let place = format!("/v2/orders/{}", order.id);
-        Ok(Reply::created(&place, order.version, &order).about(subject(&order)))
+        let reply = match rehearse {
+            true => Reply::entity(order.version, &order),
+            false => Reply::created(&format!("/v2/orders/{}", order.id), order.version, &order),
+        };
+        Ok(reply.about(subject(&order)))
     };
     if rehearse {
         return rehearsed(&app, async move |tx| {
@@ -351,7 +358,8 @@ fn check(new: &NewOrder, caller: &Caller) -> Result<()> {
     Ok(())
 }
 
-/// Places an order: the unit of work behind `POST /v2/orders`.
+/// Places an order: the unit of work behind `POST /v2/orders`. The number is taken when nothing can refuse any more,
+/// and not at all in a rehearsal (docs/adr/0007-order-numbers.md).
 pub async fn create_order(
     tx: &mut Tx,
     new: NewOrder,
@@ -373,13 +381,17 @@ pub async fn create_order(
     wanted.sort_unstable();
     wanted.dedup();
     let offered = products::store::sellable(tx, &wanted).await?;
-    let number = tx.next_number("order_number").await?;
-    let placed = place(new, buyer, &offered, number, hold, now)?;
+    let rehearse = new.dry_run;
+    let mut placed = place(new, buyer, &offered, hold, now)?;
     let short =
         inventory::store::allocate(tx, &placed.takes, placed.order.id.as_str(), actor, now).await?;
     if !short.is_empty() {
         return Err(error::insufficient_stock(&placed.order, &short));
     }
+    if rehearse {
+        return Ok(placed.order);
+    }
+    placed.order.number = Some(tx.next_number("order_number").await?.to_string());
     store::insert(tx, std::slice::from_ref(&placed.order))
         .await
         .map_err(taken_external_id)?;
@@ -446,7 +458,7 @@ where
         })
         .await;
     match undone {
-        Err(Undone::Reply(reply)) => Ok(reply.with_status(StatusCode::OK)),
+        Err(Undone::Reply(reply)) => Ok(*reply),
         Err(Undone::Problem(problem)) => Err(problem),
         Ok(()) => Ok(Reply::no_content()), // not reached: the unit always undoes itself
     }

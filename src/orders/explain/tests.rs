@@ -37,7 +37,7 @@ fn order(lines: &[LineAmounts], shipping: i64, payments: PaymentSums) -> Order {
     let items = lines.iter().zip(&stored);
     Order {
         id: OrderId::new(),
-        number: "1001".into(),
+        number: Some("1001".into()),
         document: "order".into(),
         status: OrderStatus::Pending,
         payment_status: PaymentStatus::Unpaid,

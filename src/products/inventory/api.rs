@@ -38,6 +38,7 @@ pub fn list_operation() -> Operation {
         .describe("One row for each variant and location, by variant.")
         .query::<ListLevels>()
         .returns::<Vec<Level>>(200, "The levels.")
+        .example(crate::products::examples::of("levels"))
 }
 
 /// `GET /v2/inventory`.
@@ -86,7 +87,7 @@ pub fn movements_operation() -> Operation {
     Operation::new("listStockMovements", "Inventory", "Retrieves the ledger of stock movements.")
         .describe("Oldest first. The ledger only grows: levels are its sums, and it outlives deleted products.")
         .query::<ListMovements>()
-        .returns::<Vec<Movement>>(200, "The movements.")
+        .returns::<Vec<Movement>>(200, "The movements.").example(crate::products::examples::of("movements"))
 }
 
 /// `GET /v2/inventory/movements`.
@@ -133,6 +134,7 @@ pub fn locations_operation() -> Operation {
     )
     .query::<ListLocations>()
     .returns::<Vec<Location>>(200, "The locations.")
+    .example(crate::products::examples::of("locations"))
 }
 
 /// `GET /v2/locations`.
@@ -218,7 +220,7 @@ pub fn adjust_operation() -> Operation {
         )
         .body::<NewAdjustment>()
         .body_example(json!({ "sku": "MUG-BLUE", "delta": 12, "reason": "delivery 4711", "expected_on_hand": 3 }))
-        .returns::<Adjustment>(201, "What was done, and the level afterwards.")
+        .returns::<Adjustment>(201, "What was done, and the level afterwards.").example(crate::products::examples::of("adjustment"))
         .errors(&[&INSUFFICIENT_STOCK, &STOCK_CHANGED, &codes::INVALID_BODY])
 }
 

@@ -10,6 +10,7 @@ use platform::events::{self, NewEvent};
 use platform::http::Page;
 use platform::params;
 use serde_json::json;
+use std::collections::HashMap;
 
 /// A change of one level at the default location, to be appended to the ledger.
 struct Move<'a> {
@@ -55,7 +56,42 @@ async fn record(
     Ok(ids)
 }
 
-/// Sets stock aside for an order: one guarded `UPDATE` per variant, so two buyers cannot share the
+/// A step that an order makes with its stock: one `UPDATE` per variant, whose guard `$3` switches off.
+struct Step {
+    sql: &'static str,
+    /// What the guard compares with, told when it refuses.
+    left: &'static str,
+    kind: MovementKind,
+    /// What one unit adds to `on_hand` and `allocated`.
+    delta: (i64, i64),
+}
+
+const ALLOCATE: Step = Step {
+    sql:
+        "UPDATE stock SET allocated = allocated + $2
+        WHERE variant_id = $1 AND location_id = 'loc_default' AND ($3 OR on_hand - allocated >= $2)",
+    left: "on_hand - allocated",
+    kind: MovementKind::Allocated,
+    delta: (0, 1),
+};
+
+const RELEASE: Step = Step {
+    sql: "UPDATE stock SET allocated = allocated - $2
+        WHERE variant_id = $1 AND location_id = 'loc_default' AND ($3 OR allocated >= $2)",
+    left: "allocated",
+    kind: MovementKind::Released,
+    delta: (0, -1),
+};
+
+const SHIP: Step = Step {
+    sql: "UPDATE stock SET on_hand = on_hand - $2, allocated = allocated - $2
+        WHERE variant_id = $1 AND location_id = 'loc_default' AND ($3 OR on_hand >= $2)",
+    left: "on_hand",
+    kind: MovementKind::Shipped,
+    delta: (-1, -1),
+};
+
+/// Sets stock aside for an order: check and change are one statement, so two buyers cannot share the
 /// last unit. `takes` is (variant, units, guarded), sorted by variant with the lines of one variant
 /// summed; an unguarded take (backorder) may go below zero. Give only variants whose stock is tracked.
 ///
@@ -68,83 +104,7 @@ pub async fn allocate(
     actor: &str,
     now: Timestamp,
 ) -> Result<Vec<Shortage>, DbError> {
-    debug_assert!(
-        takes.is_sorted_by(|a, b| a.0 < b.0),
-        "rows are locked in one order"
-    );
-    if takes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql = "UPDATE stock SET allocated = allocated + $2
-        WHERE variant_id = $1 AND location_id = 'loc_default' AND ($3 OR on_hand - allocated >= $2)";
-    let lists: Vec<Vec<Param<'_>>> = takes
-        .iter()
-        .map(|(id, units, guarded)| {
-            vec![
-                Param::Text(id.as_str()),
-                Param::Int(*units),
-                Param::Bool(!guarded),
-            ]
-        })
-        .collect();
-    let changed = tx.execute_each(sql, &lists).await?;
-    let refused: Vec<&(VariantId, i64, bool)> = takes
-        .iter()
-        .zip(&changed)
-        .filter(|(_, changed)| **changed == 0)
-        .map(|(take, _)| take)
-        .collect();
-    if !refused.is_empty() {
-        return shortages(tx, &refused).await;
-    }
-    let moves: Vec<Move<'_>> = takes
-        .iter()
-        .map(|(variant_id, units, _)| Move {
-            variant_id,
-            on_hand: 0,
-            allocated: *units,
-        })
-        .collect();
-    let cause = Cause {
-        kind: MovementKind::Allocated,
-        order_id: Some(order_id),
-        reason: None,
-        actor,
-        now,
-    };
-    record(tx, &moves, cause).await?;
-    Ok(Vec::new())
-}
-
-async fn shortages(
-    tx: &mut Tx,
-    refused: &[&(VariantId, i64, bool)],
-) -> Result<Vec<Shortage>, DbError> {
-    let ids: Vec<Param<'_>> = refused
-        .iter()
-        .map(|(id, ..)| Param::Text(id.as_str()))
-        .collect();
-    let sql = format!(
-        "SELECT variant_id, on_hand - allocated FROM stock WHERE location_id = 'loc_default' AND variant_id IN ({})",
-        placeholders(1, ids.len())
-    );
-    let left = tx
-        .fetch_all(&sql, &ids, |row| {
-            Ok((row.get::<VariantId>(0)?, row.get::<i64>(1)?))
-        })
-        .await?;
-    let shortage = |(id, wanted, _): &&(VariantId, i64, bool)| {
-        let available = left
-            .iter()
-            .find(|(known, _)| known == id)
-            .map_or(0, |(_, available)| (*available).max(0));
-        Shortage {
-            variant_id: id.clone(),
-            wanted: *wanted,
-            available,
-        }
-    };
-    Ok(refused.iter().map(shortage).collect())
+    step(tx, &ALLOCATE, takes, order_id, actor, now).await
 }
 
 /// Gives back what [`allocate`] set aside: `gives` is (variant, units), sorted by variant with the
@@ -159,37 +119,95 @@ pub async fn release(
     actor: &str,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    debug_assert!(
-        gives.is_sorted_by(|a, b| a.0 < b.0),
-        "rows are locked in one order"
-    );
-    if gives.is_empty() {
-        return Ok(());
-    }
-    let sql = "UPDATE stock SET allocated = allocated - $2 WHERE variant_id = $1 AND location_id = 'loc_default'";
-    let lists: Vec<Vec<Param<'_>>> = gives
+    let gives: Vec<_> = gives
         .iter()
-        .map(|(id, units)| vec![Param::Text(id.as_str()), Param::Int(*units)])
+        .map(|(id, n)| (id.clone(), *n, false))
         .collect();
-    if tx.execute_each(sql, &lists).await?.contains(&0) {
-        return Err(DbError::NoRow); // every variant has its level from the start, for good
+    match step(tx, &RELEASE, &gives, order_id, actor, now).await? {
+        missing if missing.is_empty() => Ok(()),
+        _ => Err(DbError::NoRow), // every variant has its level from the start, for good
     }
-    let moves: Vec<Move<'_>> = gives
+}
+
+/// [`release`] by sending away. Returns what is not on the shelf (backorder); then the caller rolls its unit back.
+pub async fn ship(
+    tx: &mut Tx,
+    sends: &[(VariantId, i64)],
+    order_id: &str,
+    actor: &str,
+    now: Timestamp,
+) -> Result<Vec<Shortage>, DbError> {
+    let sends: Vec<_> = sends.iter().map(|(id, n)| (id.clone(), *n, true)).collect();
+    step(tx, &SHIP, &sends, order_id, actor, now).await
+}
+
+async fn step(
+    tx: &mut Tx,
+    step: &Step,
+    units: &[(VariantId, i64, bool)],
+    order_id: &str,
+    actor: &str,
+    now: Timestamp,
+) -> Result<Vec<Shortage>, DbError> {
+    debug_assert!(units.is_sorted_by(|a, b| a.0 < b.0)); // rows are locked in one order
+    if units.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lists: Vec<Vec<Param<'_>>> = units
         .iter()
-        .map(|(variant_id, units)| Move {
+        .map(|(id, units, guarded)| vec![id.to_param(), Param::Int(*units), Param::Bool(!guarded)])
+        .collect();
+    let changed = tx.execute_each(step.sql, &lists).await?;
+    let outcomes = units.iter().zip(&changed);
+    let refused: Vec<_> = outcomes
+        .filter_map(|(unit, changed)| (*changed == 0).then_some(unit))
+        .collect();
+    if !refused.is_empty() {
+        return shortages(tx, step.left, &refused).await;
+    }
+    let moves: Vec<Move<'_>> = units
+        .iter()
+        .map(|(variant_id, units, _)| Move {
             variant_id,
-            on_hand: 0,
-            allocated: -units,
+            on_hand: step.delta.0 * units,
+            allocated: step.delta.1 * units,
         })
         .collect();
     let cause = Cause {
-        kind: MovementKind::Released,
+        kind: step.kind,
         order_id: Some(order_id),
         reason: None,
         actor,
         now,
     };
-    record(tx, &moves, cause).await.map(drop)
+    record(tx, &moves, cause).await?;
+    Ok(Vec::new())
+}
+
+async fn shortages(
+    tx: &mut Tx,
+    left: &str,
+    refused: &[&(VariantId, i64, bool)],
+) -> Result<Vec<Shortage>, DbError> {
+    let ids: Vec<Param<'_>> = refused
+        .iter()
+        .map(|(id, ..)| Param::Text(id.as_str()))
+        .collect();
+    let sql = format!(
+        "SELECT variant_id, {left} FROM stock WHERE location_id = 'loc_default' AND variant_id IN ({})",
+        placeholders(1, ids.len())
+    );
+    let left: HashMap<VariantId, i64> = tx
+        .fetch_all(&sql, &ids, |row| Ok((row.get(0)?, row.get(1)?)))
+        .await?
+        .into_iter()
+        .collect();
+    let shortage = |(id, wanted, _): &&(VariantId, i64, bool)| Shortage {
+        variant_id: id.clone(),
+        wanted: *wanted,
+        available: left.get(id).map_or(0, |units| (*units).max(0)),
+    };
+    Ok(refused.iter().map(shortage).collect())
 }
 
 /// The level that every new variant has from the start, with what it is to hold.

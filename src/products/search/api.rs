@@ -165,6 +165,7 @@ pub fn search_operation() -> Operation {
     )
     .query::<SearchQuery>()
     .returns::<Vec<Hit>>(200, "The found products, best first.")
+    .example(crate::products::examples::of("hits"))
 }
 
 /// `GET /v2/products/search`.
@@ -187,6 +188,7 @@ pub fn post_operation() -> Operation {
     )
     .body::<SearchQuery>()
     .returns::<SearchAnswer>(200, "Hits, their total and the facets.")
+    .example(crate::products::examples::of("search"))
 }
 
 /// `POST /v2/products/search`.
@@ -462,6 +464,7 @@ pub fn suggest_operation() -> Operation {
         200,
         "Completions and products, best first; only active products.",
     )
+    .example(crate::products::examples::of("suggestions"))
 }
 
 /// `GET /v2/products/search/suggest`.

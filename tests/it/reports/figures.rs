@@ -90,7 +90,7 @@ impl Sale {
         });
         Order {
             id: OrderId::new(),
-            number: self.number.to_string(),
+            number: Some(self.number.to_string()),
             document: self.document.into(),
             status,
             payment_status: PaymentStatus::Unpaid,
