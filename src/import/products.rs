@@ -4,6 +4,7 @@
 //! A product is known by its SKUs, its external id and its slug: one that has any of these already is left as it is.
 
 use super::input::Input;
+use super::online_retail::TooMany;
 use super::orders::finished;
 use super::summary::{BadRow, Counts};
 use super::{ACTOR, ImportError, Options, Summary, unit};
@@ -21,6 +22,9 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tokio::sync::mpsc;
+
+/// Most SKUs, external ids and slugs of one file: they are held in memory.
+const KEYS_MAX: usize = 1_000_000;
 
 /// How a cell of a column becomes a member of the request body.
 #[derive(Clone, Copy)]
@@ -75,12 +79,17 @@ pub async fn run_products(
     let (sender, mut rows) = mpsc::channel(options.chunk);
     let own_path = path.to_owned();
     let reading = tokio::task::spawn_blocking(move || send_rows(&own_path, &sender));
-    let mut chunk: Vec<(u64, Draft)> = Vec::with_capacity(options.chunk);
+    let mut chunk: Vec<Draft> = Vec::with_capacity(options.chunk);
+    let mut seen = Seen::default();
     while let Some((line, row)) = rows.recv().await {
         summary.rows += 1;
         options.progress.at(summary.rows);
-        match row {
-            Ok(draft) => chunk.push((line, draft)),
+        let fresh = match row {
+            Ok(draft) => seen.first_time(&draft)?.map(|()| draft),
+            Err(reason) => Err(reason),
+        };
+        match fresh {
+            Ok(draft) => chunk.push(draft),
             Err(reason) => bad(&mut summary, options, BadRow { line, reason }),
         }
         if chunk.len() == options.chunk {
@@ -159,6 +168,9 @@ fn send_csv(path: &Path, input: Input, sender: &mpsc::Sender<Row>) -> Result<(),
 }
 
 fn columns_of(header: &StringRecord) -> Result<Vec<(&'static str, Cell)>, String> {
+    if header.is_empty() {
+        return Err("expected a first line with the names of the columns, such as title,sku,price,currency; the file is empty".to_owned());
+    }
     let mut columns: Vec<(&'static str, Cell)> = Vec::new();
     for name in header {
         let known = COLUMNS.iter().find(|(known, _)| *known == name.trim());
@@ -269,11 +281,35 @@ fn keys(draft: &Draft) -> impl Iterator<Item = (&'static str, &str)> {
         .chain(skus.map(|sku| ("sku", sku)))
 }
 
+/// What the products of the file so far are known by. That a row repeats one before it is a fault of the file: it is
+/// told alike at every import, whatever is in the database by then.
+#[derive(Default)]
+struct Seen(HashSet<(&'static str, String)>);
+
+impl Seen {
+    /// `Ok(Err(_))` when a product before it has a key of `draft`.
+    fn first_time(&mut self, draft: &Draft) -> Result<Result<(), String>, TooMany> {
+        let own: Vec<(&'static str, String)> = keys(draft)
+            .map(|(name, key)| (name, key.to_owned()))
+            .collect();
+        if let Some((name, key)) = own.iter().find(|key| self.0.contains(*key)) {
+            return Ok(Err(format!(
+                "{name}: `{key}` stands in a row before this one"
+            )));
+        }
+        if self.0.len() + own.len() > KEYS_MAX {
+            return Err(TooMany("SKUs, external ids and slugs", KEYS_MAX));
+        }
+        self.0.extend(own);
+        Ok(Ok(()))
+    }
+}
+
 // ---- writing -------------------------------------------------------------------------------------------------------
 
 async fn write(
     db: &Db,
-    chunk: Vec<(u64, Draft)>,
+    chunk: Vec<Draft>,
     options: &Options,
     summary: &mut Summary,
     now: Timestamp,
@@ -283,51 +319,36 @@ async fn write(
     }
     let dry_run = options.dry_run;
     let work = async move |tx: &mut Tx| write_chunk(tx, chunk, dry_run, now).await;
-    let (counts, twice) = unit(db, dry_run, work).await?;
+    let counts = unit(db, dry_run, work).await?;
     summary.products.new += counts.new;
     summary.products.present += counts.present;
-    for row in twice {
-        bad(summary, options, row);
-    }
     Ok(())
 }
 
-/// Writes the products of `chunk` that are not there yet. Gives back the rows that have a key of a row before them.
+/// Writes the products of `chunk` that are not there yet.
 async fn write_chunk(
     tx: &mut Tx,
-    chunk: Vec<(u64, Draft)>,
+    chunk: Vec<Draft>,
     dry_run: bool,
     now: Timestamp,
-) -> Result<(Counts, Vec<BadRow>), DbError> {
-    let (mut new, mut twice, mut counts) = (Vec::new(), Vec::new(), Counts::default());
-    let mut taken: HashSet<(&'static str, String)> = HashSet::new();
-    for (line, draft) in chunk {
+) -> Result<Counts, DbError> {
+    let (mut new, mut counts) = (Vec::new(), Counts::default());
+    for draft in chunk {
         let row = NewRow {
             id: ProductId::new(),
             draft,
         };
         if find_duplicate(tx, &row.id, &row.draft).await?.is_some() {
             counts.present += 1;
-            continue;
+        } else {
+            counts.new += 1;
+            new.push(row);
         }
-        let own: Vec<(&'static str, String)> = keys(&row.draft)
-            .map(|(name, key)| (name, key.to_owned()))
-            .collect();
-        if let Some((name, key)) = own.iter().find(|key| taken.contains(*key)) {
-            twice.push(BadRow {
-                line,
-                reason: format!("{name}: `{key}` stands in a row before this one"),
-            });
-            continue;
-        }
-        taken.extend(own);
-        counts.new += 1;
-        new.push(row);
     }
     if !dry_run {
         insert_many(tx, &new, ACTOR, now).await?;
     }
-    Ok((counts, twice))
+    Ok(counts)
 }
 
 #[cfg(test)]

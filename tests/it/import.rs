@@ -397,7 +397,9 @@ async fn products_come_from_csv_and_from_ndjson_once() {
         reasons[1],
         "line 5: sku: `MUG-1` stands in a row before this one"
     );
-    assert_eq!(run(&csv).await.products, Counts { new: 0, present: 3 });
+    let again = run(&csv).await;
+    assert_eq!(again.products, Counts { new: 0, present: 2 });
+    assert_eq!(again.bad, first.bad, "the faults of the file are the same");
     let second = run(&ndjson).await;
     assert_eq!(
         (second.rows, second.bad_rows, second.products),
@@ -412,6 +414,84 @@ async fn products_come_from_csv_and_from_ndjson_once() {
     assert_eq!(
         (&mug[0]["inventory"]["on_hand"], &mug[0]["tags"]),
         (&json!(5), &json!(["blue", "mugs"]))
+    );
+}
+
+/// Across chunks too, and in a dry run: what is wrong with a file does not depend on how it is imported.
+#[tokio::test]
+async fn a_repeated_key_is_a_bad_row_however_the_file_is_imported() {
+    let app = TestApp::start().await;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let csv = dir.path().join("a.csv");
+    std::fs::write(&csv, "title,sku\nMug,M-1\nCup,C-1\nMug again,M-1\n").expect("written");
+    let mut seen = Vec::new();
+    for (dry_run, chunk) in [(true, 1), (true, 500), (false, 1), (false, 500)] {
+        let options = Options {
+            dry_run,
+            ..chunks_of(chunk)
+        };
+        let summary = run_products(&app.db, &csv, &options, START).await;
+        let summary = summary.expect("imported");
+        assert!(!summary.is_clean());
+        seen.push(summary.bad);
+    }
+    assert_eq!(
+        seen[0][0].to_string(),
+        "line 4: sku: `M-1` stands in a row before this one"
+    );
+    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_file_without_a_header_is_refused() {
+    let app = TestApp::start().await;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let csv = dir.path().join("a.csv");
+    for text in ["", "\n", "\n\n"] {
+        std::fs::write(&csv, text).expect("written");
+        let refused = run_products(&app.db, &csv, &Options::default(), START).await;
+        let said = refused.expect_err("nothing in it").to_string();
+        assert!(said.contains("expected a first line"), "{said}");
+        let refused = run_orders(&app.db, &csv, &Options::default(), START).await;
+        let said = refused.expect_err("nothing in it").to_string();
+        assert!(said.contains("expected the first line"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_is_left_out_leaves_no_product_and_no_customer() {
+    let app = TestApp::start().await;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("shop.csv");
+    let head =
+        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
+    let left_out = "1,A,Mug,2,2011-01-04 10:00:00,2.50,12346.0,United Kingdom\n\
+        1,B,Cup,one,2011-01-04 10:00:00,1.00,12346.0,United Kingdom\n\
+        2,C,Jar,1,2011-01-04 10:01:00,2.50,12347.0,EIRE\n2,C,Jar,1,2011-01-04 10:01:00,2.50,12348.0,EIRE\n";
+    std::fs::write(&path, format!("{head}{left_out}")).expect("written");
+    let nothing = Counts::default();
+    let summary = import(&app, &path, &Options::default()).await;
+    assert_eq!(
+        (summary.documents, summary.documents_left_out),
+        (Some(nothing), Some(2))
+    );
+    assert_eq!(
+        (summary.products, summary.customers),
+        (nothing, Some(nothing))
+    );
+    let shop = app.client(SCOPES).await;
+    for path in ["/v2/products", "/v2/users", "/v2/orders"] {
+        assert_eq!(shop.get(path).await.json(), json!([]), "{path}");
+    }
+    // What another document has, too, is called as that one says.
+    let whole = "3,A,Big mug,1,2010-01-04 10:00:00,3.50,12346.0,United Kingdom\n";
+    std::fs::write(&path, format!("{head}{left_out}{whole}")).expect("written");
+    import(&app, &path, &Options::default()).await;
+    let products = shop.get("/v2/products").await.json();
+    assert_eq!(products.as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        (&products[0]["title"], &products[0]["price"]["amount"]),
+        (&json!("Big mug"), &json!(350))
     );
 }
 
