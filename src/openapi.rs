@@ -184,10 +184,10 @@ fn responses() -> Value {
                 "schema": { "$ref": "#/components/schemas/Problem" },
                 "example": {
                     "type": "/problems/invalid_parameter", "title": "A query parameter is unknown, repeated or invalid.",
-                    "status": 400, "detail": "limit: expected at most 250",
+                    "status": 400, "detail": "limt: not a parameter of this endpoint",
                     "instance": "urn:request:0192f3a0-7c1e-7000-8000-000000000000", "code": "invalid_parameter",
                     "request_id": "0192f3a0-7c1e-7000-8000-000000000000",
-                    "errors": [{ "parameter": "limit", "code": "too_large", "detail": "expected at most 250" }],
+                    "errors": [{ "parameter": "limt", "code": "unknown_parameter", "detail": "not a parameter of this endpoint" }],
                 },
             } },
         },

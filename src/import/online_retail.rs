@@ -292,8 +292,8 @@ pub struct Sold {
 
 /// The file holds more than an import can know at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("more than {KNOWN_MAX} {0} in one file: split it between documents")]
-pub struct TooMany(pub &'static str);
+#[error("more than {1} {0} in one file: split it, an order in one part")]
+pub struct TooMany(pub &'static str, pub usize);
 
 impl Census {
     /// Takes a line into account.
@@ -317,22 +317,11 @@ impl Census {
                 "CustomerID and Country: expected those of the earlier lines of this InvoiceNo";
             return Ok(Err(BadLine(said.to_owned())));
         }
-        self.add_parties(line)?;
-        Ok(Ok(()))
+        self.add_parties(line).map(Ok)
     }
 
-    /// Takes the customer and the product of a line into account, unless its document is left out.
-    ///
-    /// # Errors
-    /// When there are too many of them.
-    pub fn add_parties(&mut self, line: &Line) -> Result<(), TooMany> {
-        if self
-            .documents
-            .get(&line.invoice)
-            .is_none_or(|facts| facts.bad)
-        {
-            return Ok(());
-        }
+    /// Takes the customer and the product of a line into account.
+    fn add_parties(&mut self, line: &Line) -> Result<(), TooMany> {
         if let Some(number) = line.customer {
             let first = bounded(
                 self.customers.len(),
@@ -353,11 +342,18 @@ impl Census {
         Ok(())
     }
 
-    /// Forgets the customers and products: those of documents that turned out to be bad are among them. All lines
-    /// are to be given to [`Self::add_parties`] again.
-    pub fn clear_parties(&mut self) {
+    /// Forgets all customers and products, so that those of whole documents can be found by [`Self::add_again`].
+    pub fn forget_parties(&mut self) {
         self.customers.clear();
         self.products.clear();
+    }
+
+    /// Takes the customer and the product of a line into account if its document is not left out.
+    pub fn add_again(&mut self, line: &Line) -> Result<(), TooMany> {
+        match self.documents.get(&line.invoice) {
+            Some(facts) if !facts.bad => self.add_parties(line),
+            _ => Ok(()),
+        }
     }
 
     /// A line of `invoice` could not be read.
@@ -390,7 +386,7 @@ fn bounded<'a, K: Ord, V>(
 ) -> Result<&'a mut V, TooMany> {
     match entry {
         Entry::Occupied(present) => Ok(present.into_mut()),
-        Entry::Vacant(_) if known >= KNOWN_MAX => Err(TooMany(what)),
+        Entry::Vacant(_) if known >= KNOWN_MAX => Err(TooMany(what, KNOWN_MAX)),
         Entry::Vacant(free) => Ok(free.insert(first)),
     }
 }

@@ -1,8 +1,7 @@
 //! `tradepost import orders`.
 //!
-//! The file is read twice: first for its customers and products, and to know of how many lines each document consists;
-//! then for the documents, which are written in chunks. When documents are left out it is read once more in between,
-//! for the customers and products of the others. A chunk leaves out the documents that are there already, by
+//! The file is read twice: first for its customers and products, and to know of how many lines each document consists
+//! (once more when documents are left out, for the customers and products of the others); then for the documents, which are written in chunks. A chunk leaves out the documents that are there already, by
 //! `external_id`, so an import that was killed goes on where it was.
 
 use super::input::Input;
@@ -129,7 +128,7 @@ fn for_each_row(
     }
 }
 
-/// The first reading, and the one after it when documents are left out.
+/// The first reading.
 async fn take_census(path: PathBuf, progress: Progress) -> Result<(Census, Summary), ImportError> {
     let read = move || {
         progress.begin("Reading", 0);
@@ -158,10 +157,11 @@ async fn take_census(path: PathBuf, progress: Progress) -> Result<(Census, Summa
             Ok(())
         })?;
         if census.documents().1 > 0 {
-            census.clear_parties();
-            for_each_row(&path, |_, read| {
-                let Ok(line) = read else { return Ok(()) };
-                Ok(census.add_parties(&line)?)
+            // Only now is it known which documents are left out, and with them whoever is in no other.
+            census.forget_parties();
+            for_each_row(&path, |_, read| match read {
+                Ok(line) => Ok(census.add_again(&line)?),
+                Err(_) => Ok(()),
             })?;
         }
         Ok((census, summary))

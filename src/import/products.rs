@@ -4,6 +4,7 @@
 //! A product is known by its SKUs, its external id and its slug: one that has any of these already is left as it is.
 
 use super::input::Input;
+use super::online_retail::TooMany;
 use super::orders::finished;
 use super::summary::{BadRow, Counts};
 use super::{ACTOR, ImportError, Options, Summary, unit};
@@ -17,11 +18,13 @@ use platform::db::{Db, DbError, Tx};
 use platform::http::{FieldError, Place, Schema};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tokio::sync::mpsc;
+
+/// Most SKUs, external ids and slugs of one file: they are held in memory.
+const KEYS_MAX: usize = 1_000_000;
 
 /// How a cell of a column becomes a member of the request body.
 #[derive(Clone, Copy)]
@@ -51,9 +54,6 @@ const COLUMNS: [(&str, Cell); 15] = [
     ("tags", Cell::List),
 ];
 
-/// Most keys of one file: some of each are held in memory.
-const KEYS_MAX: usize = 5_000_000;
-
 /// A row of the file: its line and the product, or what is wrong.
 type Row = (u64, Result<Draft, String>);
 
@@ -80,15 +80,15 @@ pub async fn run_products(
     let own_path = path.to_owned();
     let reading = tokio::task::spawn_blocking(move || send_rows(&own_path, &sender));
     let mut chunk: Vec<Draft> = Vec::with_capacity(options.chunk);
-    let mut named = Named::default();
+    let mut seen = Seen::default();
     while let Some((line, row)) = rows.recv().await {
         summary.rows += 1;
         options.progress.at(summary.rows);
-        let row = match row {
-            Ok(draft) => named.add(&draft, path)?.map(|()| draft),
+        let fresh = match row {
+            Ok(draft) => seen.first_time(&draft)?.map(|()| draft),
             Err(reason) => Err(reason),
         };
-        match row {
+        match fresh {
             Ok(draft) => chunk.push(draft),
             Err(reason) => bad(&mut summary, options, BadRow { line, reason }),
         }
@@ -168,18 +168,19 @@ fn send_csv(path: &Path, input: Input, sender: &mpsc::Sender<Row>) -> Result<(),
 }
 
 fn columns_of(header: &StringRecord) -> Result<Vec<(&'static str, Cell)>, String> {
-    let all = || COLUMNS.map(|(name, _)| name).join(", ");
     if header.is_empty() {
-        return Err(format!(
-            "the first line is to name columns: some of {}",
-            all()
-        ));
+        return Err("expected a first line with the names of the columns, such as title,sku,price,currency; the file is empty".to_owned());
     }
     let mut columns: Vec<(&'static str, Cell)> = Vec::new();
     for name in header {
         let known = COLUMNS.iter().find(|(known, _)| *known == name.trim());
-        let column = known
-            .ok_or_else(|| format!("there is no column `{name}`; expected some of {}", all()))?;
+        let column = known.ok_or_else(|| {
+            let all: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
+            format!(
+                "there is no column `{name}`; expected some of {}",
+                all.join(", ")
+            )
+        })?;
         if columns.iter().any(|(present, _)| *present == column.0) {
             return Err(format!("the column `{name}` stands twice"));
         }
@@ -280,30 +281,26 @@ fn keys(draft: &Draft) -> impl Iterator<Item = (&'static str, &str)> {
         .chain(skus.map(|sku| ("sku", sku)))
 }
 
-/// The keys of the rows that were taken, so that a row that repeats one is told from a product that was there before
-/// the import: it counts the same however often the file is imported. Of each key 128 bits are held, which two of
-/// them have in common once in 10^25 files.
+/// What the products of the file so far are known by. That a row repeats one before it is a fault of the file: it is
+/// told alike at every import, whatever is in the database by then.
 #[derive(Default)]
-struct Named {
-    hashers: [RandomState; 2],
-    keys: HashSet<[u64; 2]>,
-}
+struct Seen(HashSet<(&'static str, String)>);
 
-impl Named {
-    /// Takes the keys of `draft`, or says which of them an earlier row has.
-    fn add(&mut self, draft: &Draft, path: &Path) -> Result<Result<(), String>, ImportError> {
-        let mark = |key: (&str, &str)| self.hashers.each_ref().map(|hasher| hasher.hash_one(key));
-        if let Some((name, key)) = keys(draft).find(|key| self.keys.contains(&mark(*key))) {
+impl Seen {
+    /// `Ok(Err(_))` when a product before it has a key of `draft`.
+    fn first_time(&mut self, draft: &Draft) -> Result<Result<(), String>, TooMany> {
+        let own: Vec<(&'static str, String)> = keys(draft)
+            .map(|(name, key)| (name, key.to_owned()))
+            .collect();
+        if let Some((name, key)) = own.iter().find(|key| self.0.contains(*key)) {
             return Ok(Err(format!(
                 "{name}: `{key}` stands in a row before this one"
             )));
         }
-        let own: Vec<[u64; 2]> = keys(draft).map(mark).collect();
-        self.keys.extend(own);
-        if self.keys.len() > KEYS_MAX {
-            let told = format!("more than {KEYS_MAX} skus, external ids and slugs: split the file");
-            return Err(ImportError::Format(path.to_owned(), told));
+        if self.0.len() + own.len() > KEYS_MAX {
+            return Err(TooMany("SKUs, external ids and slugs", KEYS_MAX));
         }
+        self.0.extend(own);
         Ok(Ok(()))
     }
 }
@@ -328,7 +325,7 @@ async fn write(
     Ok(())
 }
 
-/// Writes the products of `chunk` that are not there yet; no two of them have a key in common.
+/// Writes the products of `chunk` that are not there yet.
 async fn write_chunk(
     tx: &mut Tx,
     chunk: Vec<Draft>,
@@ -337,12 +334,15 @@ async fn write_chunk(
 ) -> Result<Counts, DbError> {
     let (mut new, mut counts) = (Vec::new(), Counts::default());
     for draft in chunk {
-        let id = ProductId::new();
-        if find_duplicate(tx, &id, &draft).await?.is_some() {
+        let row = NewRow {
+            id: ProductId::new(),
+            draft,
+        };
+        if find_duplicate(tx, &row.id, &row.draft).await?.is_some() {
             counts.present += 1;
         } else {
             counts.new += 1;
-            new.push(NewRow { id, draft });
+            new.push(row);
         }
     }
     if !dry_run {

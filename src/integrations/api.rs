@@ -11,6 +11,7 @@ use platform::clock::Timestamp;
 use platform::http::{Operation, Page, PageQuery, Path, Query, Reply};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -32,6 +33,17 @@ pub fn list_operation() -> Operation {
         .describe("Only what really works with this server is listed. The mail server is asked at most every 30 seconds.")
         .query::<ListIntegrations>()
         .returns::<Vec<Integration>>(200, "The integrations, by id.")
+        .example(json!(examples()))
+}
+
+/// All of them where a mail server answers.
+fn examples() -> Vec<Integration> {
+    let health = Health {
+        state: HealthState::Ok,
+        checked_at: Timestamp::parse("2023-10-27T10:00:00Z").ok(),
+        detail: "the server answers".to_owned(),
+    };
+    all((Status::Connected, health), "https://shop.example.com")
 }
 
 /// `GET /v2/integrations`.
@@ -73,6 +85,7 @@ pub fn get_operation() -> Operation {
         "Retrieves a specific integration by its ID.",
     )
     .returns::<Integration>(200, "The integration.")
+    .example(json!(examples().pop()))
 }
 
 /// `GET /v2/integrations/{id}`.

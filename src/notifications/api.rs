@@ -96,6 +96,23 @@ fn example() -> serde_json::Value {
     })
 }
 
+/// The same one some seconds later: greylisted at first, then taken.
+fn example_delivered() -> serde_json::Value {
+    json!({
+        "id": "ntf_01jd3v9m2n8q4r6t0w5y7z1c3e", "user_id": "user_123", "type": "email", "priority": "high",
+        "status": "sent", "created_at": "2023-10-27T10:00:00Z", "category": "transactional", "title": null,
+        "message": "Your order has been shipped!", "metadata": {}, "reason": null, "sent_at": "2023-10-27T10:00:02Z",
+        "expires_at": "2023-10-30T10:00:00Z",
+        "attempts": [
+            { "number": 1, "started_at": "2023-10-27T10:00:01Z", "ended_at": "2023-10-27T10:00:01Z", "outcome": "failed",
+              "detail": "451 4.7.1 Greylisted, come back later" },
+            { "number": 2, "started_at": "2023-10-27T10:00:02Z", "ended_at": "2023-10-27T10:00:02Z", "outcome": "sent",
+              "detail": "250 2.0.0 Ok" }
+        ],
+        "updated_at": "2023-10-27T10:00:02Z", "version": 5
+    })
+}
+
 /// `POST /v2/notifications`: the message, its job and its event commit together or not at all.
 pub async fn create(
     State(app): State<App>,
@@ -191,6 +208,7 @@ pub fn get_operation() -> Operation {
         "Retrieves a specific notification by its ID.",
     )
     .returns::<NotificationBody>(200, "The notification and each try to deliver it.")
+    .example(example_delivered())
 }
 
 /// `GET /v2/notifications/{id}`.

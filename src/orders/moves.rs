@@ -120,21 +120,17 @@ async fn release(tx: &mut Tx, order: &mut Order, mover: &Mover) -> Result<()> {
     Ok(())
 }
 
-/// What the order still holds leaves the shelf. An order that holds nothing stays as unfulfilled as it is.
+/// What the order still holds leaves the shelf, and every line is fulfilled, those too whose stock is not tracked.
 async fn ship(tx: &mut Tx, order: &mut Order, mover: &Mover) -> Result<()> {
     let sends = held(order)?;
-    if sends.is_empty() {
-        return Ok(());
-    }
     let id = order.id.as_str();
     let short = inventory::store::ship(tx, &sends, id, &mover.actor, mover.now).await?;
     if !short.is_empty() {
         return Err(crate::error::short_of(&short));
     }
-    store::fulfil_allocations(tx, &order.id).await?;
+    store::fulfil(tx, &order.id).await?;
     for item in order.items.iter_mut().flatten() {
-        item.fulfilled += item.allocated;
-        item.allocated = 0;
+        (item.fulfilled, item.allocated) = (item.quantity, 0);
     }
     order.fulfillment_status = FulfillmentStatus::Fulfilled;
     Ok(())

@@ -344,9 +344,9 @@ pub async fn clear_allocations(tx: &mut Tx, id: &OrderId) -> Result<(), DbError>
     .map(drop)
 }
 
-/// What the items held has left.
-pub async fn fulfil_allocations(tx: &mut Tx, id: &OrderId) -> Result<(), DbError> {
-    let sql = "UPDATE order_items SET fulfilled = fulfilled + allocated, allocated = 0 WHERE order_id = $1";
+/// All units of the items have left, those that they held among them.
+pub async fn fulfil(tx: &mut Tx, id: &OrderId) -> Result<(), DbError> {
+    let sql = "UPDATE order_items SET fulfilled = quantity, allocated = 0 WHERE order_id = $1";
     tx.execute(sql, params![id]).await.map(drop)
 }
 

@@ -48,6 +48,7 @@ pub fn list_operation() -> Operation {
         200,
         "The report types, each with its columns and the JSON Schema of its parameters.",
     )
+    .example(json!(ReportKind::ALL.map(ReportKind::described)))
 }
 
 /// `GET /v2/reports`.
@@ -89,6 +90,26 @@ fn example_run() -> Value {
     })
 }
 
+/// The same run a second later.
+fn example_finished() -> Value {
+    let mut run = example_run();
+    let columns = ReportKind::SalesByPeriod.columns();
+    let members = json!({
+        "status": "succeeded", "progress": { "done": 2, "total": 2, "phase": "finished" },
+        "started_at": "2023-10-27T10:00:00Z", "completed_at": "2023-10-27T10:00:01Z", "as_of": "2023-09-30T23:00:00Z",
+        "expires_at": "2023-11-03T10:00:01Z", "version": 3,
+        "result": {
+            "row_count": 30, "columns": columns, "content_type": "application/json", "size": 7_412,
+            "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "download_url": "https://shop.example.com/v2/reports/runs/rpt_06m3nkc2wt0vgag3vhm5v8e4jb/download"
+        }
+    });
+    if let (Some(run), Value::Object(members)) = (run.as_object_mut(), members) {
+        run.extend(members);
+    }
+    run
+}
+
 /// What `POST /v2/reports/generate` promises.
 pub fn generate_operation() -> Operation {
     Operation::new("generateReport", "Reports", "Initiates the generation of a report.")
@@ -101,6 +122,7 @@ pub fn generate_operation() -> Operation {
         .returns::<Run>(202, "The run, queued; `Location` is where to look again.")
         .example(example_run())
         .returns::<Run>(200, "The run, finished while `Prefer: wait` waited.")
+        .example(example_finished())
         .errors(&[&codes::INVALID_BODY])
 }
 
@@ -272,7 +294,20 @@ pub fn download_operation() -> Operation {
     Operation::new("downloadReport", "Reports", "Retrieves the file of a report run.")
         .describe("The `ETag` is the SHA-256 of the file. The same report over the same data is the same file, byte for byte: `as_of` is the end of its range once that has passed. A run whose `format` is `csv` answers `text/csv`: amounts in major units beside their `currency`, and an apostrophe before a text that a spreadsheet would take for a formula.")
         .returns::<ReportFile>(200, "The file: JSON, or CSV if the run's `format` is `csv`.")
+        .example(example_file())
         .errors(&[&REPORT_NOT_READY, &REPORT_FAILED, &REPORT_EXPIRED])
+}
+
+/// Of a report that is short enough to be shown.
+fn example_file() -> Value {
+    let row = json!({ "country": "US", "currency": "USD", "orders": 2, "units": 3, "net_sales": 4497, "total_sales": 4996 });
+    let mut total = row.clone();
+    total["country"] = Value::Null;
+    json!({
+        "type": "sales_by_country", "version": 1, "parameters": { "start": "2023-09-01", "end": "2023-10-01" },
+        "timezone": "Europe/London", "as_of": "2023-09-30T23:00:00Z",
+        "columns": ReportKind::SalesByCountry.columns(), "rows": [row], "totals": [total]
+    })
 }
 
 /// The file of a run in JSON.

@@ -306,7 +306,9 @@ impl ReportKind {
         let (title, description, category) = match self {
             ReportKind::SalesByPeriod => (
                 "Sales by period",
-                "Sales for each day or month and currency. A currency with sales in the range, or named by `currency`, has a row for each bucket, with zeros where nothing was sold; a range without sales and without `currency` has no rows.",
+                "Sales for each day or month and currency. A currency in which there were sales within the range, and the \
+                 `currency` that is asked for in any case, has a row for each bucket, with zeros where nothing was sold; so \
+                 without `currency` a range without sales has no rows.",
                 "sales",
             ),
             ReportKind::SalesByDay => (

@@ -137,7 +137,8 @@ pub struct ByPeriod {
 }
 
 impl ByPeriod {
-    /// With rows of zeros for `currency` even if nothing is sold in it.
+    /// With rows of zeros for `currency` even if nothing is sold in it. Not for other currencies that the shop knows:
+    /// what is sold later in a new one must not change the file of a range that is over.
     pub fn new(periods: Periods, currency: Option<Currency>) -> ByPeriod {
         let empty = vec![Sums::default(); periods.labels().len()];
         let sums = currency

@@ -108,6 +108,20 @@ fn alice() -> Value {
     })
 }
 
+/// Who alice is once she has been forgotten.
+fn nobody() -> Value {
+    let name = "anonymized_01m898dmdme02bk0p8r4fnhd21";
+    let mut user = alice();
+    user["username"] = name.into();
+    user["email"] = format!("{name}@anonymized.invalid").into();
+    user["status"] = "inactive".into();
+    user["profile"] = json!({});
+    user["anonymized_at"] = "2023-10-28T09:00:00Z".into();
+    user["updated_at"] = user["anonymized_at"].clone();
+    user["version"] = 2.into();
+    user
+}
+
 /// What `GET /v2/users` promises.
 pub fn list_operation() -> Operation {
     Operation::new("listUsers", "Users", "Retrieves a list of users.")
@@ -303,6 +317,7 @@ pub fn anonymize_operation() -> Operation {
         .body::<Anonymize>()
         .body_example(json!({ "guest_orders": true }))
         .returns::<UserBody>(200, "The user, unrecognisable.")
+        .example(nobody())
 }
 
 /// `POST /v2/users/{id}/anonymize`.
@@ -332,6 +347,9 @@ pub fn export_operation() -> Operation {
     Operation::new("exportUser", "Users", "Retrieves everything that is kept about a person.")
         .describe("For the person's right of access. It contains orders, so the token needs `orders:read` too.")
         .returns::<UserExport>(200, "The user and their orders.")
+        .example(json!({
+            "exported_at": "2023-10-28T09:00:00Z", "user": alice(), "orders": []
+        }))
 }
 
 /// `GET /v2/users/{id}/export`.

@@ -2,7 +2,7 @@
 
 use crate::app::TestApp;
 use axum::http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tradepost::config::Config;
 use tradepost::oauth::{Scope, Scopes};
@@ -609,35 +609,71 @@ async fn the_reference_is_served_for_programs_and_for_people() {
     assert_eq!(anyone.get("/problems/none").await.status, 404);
 }
 
-/// Chapters of which every success has an example.
-const SHOWN: [&str; 3] = ["Products", "Inventory", "Orders"];
-
+/// Each success in JSON and each body shows an example that its schema allows: what people copy works. Only the
+/// document does not show itself.
 #[test]
-fn each_success_shows_an_example_that_its_schema_allows() {
+fn each_body_and_each_success_shows_an_example_that_its_schema_allows() {
     let document = document();
+    let check = |name: &str, content: &Value| {
+        let Some(example) = content.get("example") else {
+            assert_eq!(name, "getOpenApi 200", "{name} has no example");
+            return;
+        };
+        let mut schema = content["schema"].clone();
+        if let Some(schema) = schema.as_object_mut() {
+            schema.insert("components".into(), document["components"].clone());
+        }
+        let faults: Vec<String> = jsonschema::validator_for(&schema)
+            .expect("a schema")
+            .iter_errors(example)
+            .map(|fault| format!("{}: {fault}", fault.instance_path()))
+            .collect();
+        assert!(faults.is_empty(), "{name}: {faults:?}");
+    };
+    let mut checked = 0;
     for item in document["paths"].as_object().expect("paths").values() {
         for operation in item.as_object().expect("operations").values() {
-            let shown = SHOWN.iter().any(|tag| operation["tags"][0] == *tag);
-            for (status, answer) in operation["responses"].as_object().into_iter().flatten() {
-                let content = &answer["content"]["application/json"];
-                let name = format!("{} {status}", operation["operationId"]);
-                if !status.starts_with('2') || content.is_null() {
-                    continue;
-                }
-                let Some(example) = content.get("example") else {
-                    assert!(!shown, "{name} has no example");
-                    continue;
-                };
-                let mut schema = content["schema"].clone();
-                if let Some(schema) = schema.as_object_mut() {
-                    schema.insert("components".into(), document["components"].clone());
-                }
-                let faults: Vec<String> = jsonschema::validator_for(&schema)
-                    .expect("a schema")
-                    .iter_errors(example)
-                    .map(|fault| format!("{}: {fault}", fault.instance_path()))
-                    .collect();
-                assert!(faults.is_empty(), "{name}: {faults:?}");
+            let id = operation["operationId"].as_str().expect("an id");
+            let body = operation.pointer("/requestBody/content/application~1json");
+            let answers = operation["responses"].as_object().into_iter().flatten();
+            let successes = answers
+                .filter(|(status, _)| status.starts_with('2'))
+                .filter_map(|(status, answer)| {
+                    let content = answer.pointer("/content/application~1json")?;
+                    Some((format!("{id} {status}"), content))
+                });
+            let bodies = body.map(|content| (format!("{id} body"), content));
+            for (name, content) in successes.chain(bodies) {
+                check(&name, content);
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 60, "{checked}");
+}
+
+/// The one error that the document shows stands beside every operation: each can really answer it.
+#[tokio::test]
+async fn the_error_that_the_document_shows_is_what_every_operation_can_answer() {
+    let app = TestApp::start().await;
+    let client = app.client(&Scopes::all().to_string()).await;
+    let document = document();
+    let shown = &document["components"]["responses"]["Problem"]["content"]["application/problem+json"]
+        ["example"];
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            if operation["responses"]["4XX"]["$ref"] != "#/components/responses/Problem" {
+                continue; // the form of RFC 6749
+            }
+            let method = method.to_uppercase().parse().expect("a method");
+            let path = format!("{path}?limt=10")
+                .replace("{id}", "user_123")
+                .replace("{file}", "reference.css")
+                .replace("{code}", "not_found");
+            let reply = client.request(method, &path).json(&json!({})).send().await;
+            let said = reply.json();
+            for field in ["type", "title", "status", "detail", "code", "errors"] {
+                assert_eq!(said[field], shown[field], "{path} {field}: {said}");
             }
         }
     }

@@ -191,8 +191,10 @@ async fn the_tour_of_the_readme_is_true_line_by_line() {
     };
     assert_eq!(beginning(&greeting), beginning(shown));
 
-    let token = shell.run(&format!("{}printf %s \"$TOKEN\"", lines[0]), &[]);
-    let token = String::from_utf8(token.stdout).expect("text");
+    let pasted = shell.run(&format!("{}printf '\\n%s' \"$TOKEN\"", lines.concat()), &[]);
+    let pasted = String::from_utf8(pasted.stdout).expect("text");
+    assert!(pasted.contains(r#""number":"1001""#), "{pasted}");
+    let token = pasted.lines().last().expect("the token");
     assert!(token.starts_with("eyJ"), "{token}");
     let mut server = Some(server);
     let examples = examples(README);
@@ -208,12 +210,12 @@ async fn the_tour_of_the_readme_is_true_line_by_line() {
             server.kill(); // as the text above it says
         }
         let script = command.replace("http://127.0.0.1:8080", &url);
-        let real = shell.run(&script, &[("TOKEN", &token)]);
+        let real = shell.run(&script, &[("TOKEN", token)]);
         held_against(command, output, &real);
         if command.contains("Idempotency-Key") {
             let again = shell.run(
                 &script.replacen("curl -s", "curl -si", 1),
-                &[("TOKEN", &token)],
+                &[("TOKEN", token)],
             );
             let again = String::from_utf8_lossy(&again.stdout).into_owned();
             let (head, body) = again.split_once("\r\n\r\n").expect("a head");

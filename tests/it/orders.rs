@@ -552,6 +552,35 @@ async fn completing_an_order_ships_what_it_holds() {
     assert_eq!(report.findings, []);
 }
 
+/// Completed means that everything is done, whether or not somebody counts the stock.
+#[tokio::test]
+async fn completing_fulfils_lines_whose_stock_is_not_tracked_too() {
+    let app = TestApp::start().await;
+    let shop = app.client(SCOPES).await;
+    product(&shop, "MUG", 1250, 10).await;
+    let gift = json!({ "title": "Gift wrap", "sku": "WRAP", "price": 200, "currency": "USD", "status": "active" });
+    assert_eq!(shop.post("/v2/products", gift).await.status, 201);
+    for lines in [&[("WRAP", 2)][..], &[("MUG", 1), ("WRAP", 1)]] {
+        let placed = shop.post("/v2/orders", order_of(lines)).await.json();
+        let path = format!("/v2/orders/{}", placed["id"].as_str().expect("an id"));
+        shop.post(&format!("{path}/confirm"), json!({})).await;
+        let done = shop.post(&format!("{path}/complete"), json!({})).await;
+        assert_eq!(done.status, 200, "{}", done.text());
+        let done = done.json();
+        assert_eq!(done["fulfillment_status"], "fulfilled");
+        for line in done["items"].as_array().expect("lines") {
+            assert_eq!(
+                (&line["fulfilled"], &line["allocated"]),
+                (&line["quantity"], &json!(0)),
+                "{line}"
+            );
+        }
+        assert_eq!(shop.get(&path).await.json(), done);
+    }
+    let report = tradepost::doctor::examine(&app.db).await.expect("examined");
+    assert_eq!(report.findings, []);
+}
+
 #[tokio::test]
 async fn what_was_sold_on_backorder_is_not_shipped_before_it_is_there() {
     let app = TestApp::start().await;

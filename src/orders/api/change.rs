@@ -135,7 +135,9 @@ async fn moved(app: App, caller: Caller, id: &str, once: Once, step: Move) -> Re
 /// What `POST /v2/orders/{id}/confirm` promises.
 pub fn confirm_operation() -> Operation {
     let summary = "Confirms a pending order: its stock is kept for it without end.";
-    move_operation("confirmOrder", summary, "confirmed").body::<NoFields>()
+    move_operation("confirmOrder", summary, "confirmed")
+        .body::<NoFields>()
+        .body_example(json!({}))
 }
 
 /// `POST /v2/orders/{id}/confirm`.
@@ -153,11 +155,12 @@ pub fn complete_operation() -> Operation {
     move_operation("completeOrder", "Completes a confirmed order: what it still holds is shipped.", "completed",)
         .describe(
             "The stock that is set aside for it leaves the shelf (`shipped` movements: `on_hand` and `allocated` fall \
-             together), its lines become `fulfilled`, and so does `fulfillment_status`. Lines whose stock is not tracked \
-             hold nothing and stay as they are. Refused with `insufficient_stock` when units that were sold on \
+             together), all its lines become `fulfilled`, and so does `fulfillment_status`; of lines whose stock is not tracked \
+             nothing moves. Refused with `insufficient_stock` when units that were sold on \
              backorder are not on the shelf yet. Payment is not asked for.",
         )
         .body::<NoFields>()
+        .body_example(json!({}))
         .errors(&[&error::INSUFFICIENT_STOCK])
 }
 
@@ -174,7 +177,9 @@ pub async fn complete(
 /// What `POST /v2/orders/{id}/cancel` promises.
 pub fn cancel_operation() -> Operation {
     let summary = "Cancels an order of which nothing has shipped, and gives its stock back.";
-    move_operation("cancelOrder", summary, "cancelled").body::<CancelOrder>()
+    move_operation("cancelOrder", summary, "cancelled")
+        .body::<CancelOrder>()
+        .body_example(json!({ "reason": "changed their mind" }))
 }
 
 /// `POST /v2/orders/{id}/cancel`.

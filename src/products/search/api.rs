@@ -187,6 +187,7 @@ pub fn post_operation() -> Operation {
         "Searches products and counts facets.",
     )
     .body::<SearchQuery>()
+    .body_example(json!({ "q": "mug", "in_stock": true, "sort": "relevance", "limit": 2 }))
     .returns::<SearchAnswer>(200, "Hits, their total and the facets.")
     .example(crate::products::examples::of("search"))
 }
