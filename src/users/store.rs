@@ -209,10 +209,11 @@ pub async fn taken(tx: &mut Tx, user: &User) -> Result<Vec<&'static str>, DbErro
     .await
 }
 
-/// The email address of a user who may place orders, and whether they are active.
+/// The email address of a user who may place orders, and whether they are active. Held: whoever forgets the user
+/// meanwhile waits, and then empties the order that was placed too.
 pub async fn buyer(tx: &mut Tx, id: &UserId) -> Result<Option<(String, bool)>, DbError> {
     let sql = "SELECT email, status FROM users WHERE id = $1 AND deleted_at IS NULL";
-    tx.fetch_optional(sql, params![id], |row| {
+    tx.fetch_held(sql, params![id], |row| {
         Ok((row.get(0)?, row.get::<&str>(1)? == "active"))
     })
     .await

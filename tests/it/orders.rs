@@ -635,3 +635,59 @@ async fn rehearsed_and_refused_orders_use_no_number() {
     }
     assert_eq!(number().await, first + 1);
 }
+
+/// Orders that are on their way while their user is forgotten come before that and are emptied, or after it and are
+/// refused.
+#[tokio::test]
+async fn an_order_that_meets_the_forgetting_of_its_user_remembers_nothing() {
+    let app = TestApp::start().await;
+    let shop = app.client(SCOPES).await;
+    product(&shop, "MUG", 1250, 10_000).await;
+    for round in 0..20 {
+        let new = json!({ "username": format!("ann{round}"), "email": format!("ann{round}@example.com") });
+        let user = shop.post("/v2/users", new).await.json();
+        let path = format!("/v2/users/{}", user["id"].as_str().expect("an id"));
+        let order = json!({ "user_id": user["id"], "currency": "USD", "note": "For Ann.",
+            "items": [{ "sku": "MUG", "quantity": 1 }] });
+        let mut running = tokio::task::JoinSet::new();
+        for number in 0..10 {
+            let (shop, order, path) = (shop.clone(), order.clone(), path.clone());
+            running.spawn(async move {
+                let key = format!("order-{round}-{number}");
+                let reply = match (number, round % 2) {
+                    (5, 0) => shop.delete(&path).await,
+                    (5, _) => shop.post(&format!("{path}/anonymize"), json!({})).await,
+                    _ => {
+                        let call = shop.request(Method::POST, "/v2/orders");
+                        call.header("idempotency-key", &key)
+                            .json(&order)
+                            .send()
+                            .await
+                    }
+                };
+                let refused = reply.status == 422 && number != 5;
+                assert!(reply.status < 300 || refused, "{}", reply.text());
+            });
+        }
+        while let Some(done) = running.join_next().await {
+            done.expect("answered");
+        }
+        let orders = shop
+            .get(&format!("/v2/orders?user_id={}", &path[10..]))
+            .await;
+        for order in orders.json().as_array().expect("orders") {
+            assert_eq!(
+                (&order["email"], &order["note"]),
+                (&Value::Null, &Value::Null),
+                "round {round}"
+            );
+        }
+    }
+    let mut tx = app.db.read().await.expect("a reader");
+    let sql = "SELECT COUNT(*) FROM idempotency_keys WHERE body LIKE '%For Ann.%'";
+    let kept: i64 = tx
+        .fetch_one(sql, &[], |row| row.get(0))
+        .await
+        .expect("a count");
+    assert_eq!(kept, 0, "nor do the answers that are kept");
+}

@@ -141,6 +141,7 @@ pub fn list_operation() -> Operation {
         .query::<ListOrders>()
         .returns::<Vec<Order>>(200, "The orders.")
         .example(json!([in_a_list(example())]))
+        .errors(&[&codes::INVALID_PARAMETER])
 }
 
 /// `GET /v2/orders`.
@@ -160,6 +161,7 @@ pub fn list_of_user_operation() -> Operation {
         .query::<OrderFilters>()
         .returns::<Vec<Order>>(200, "The orders, oldest first unless `sort` says otherwise.")
         .example(json!([in_a_list(example())]))
+        .errors(&[&codes::INVALID_PARAMETER])
 }
 
 /// `GET /v2/users/{id}/orders`.

@@ -157,6 +157,26 @@ impl Tx {
         }
     }
 
+    /// As [`Tx::fetch_optional`], and no other transaction changes the row that comes back until this one ends: it
+    /// waits. Many may hold one row. `sql` selects from one table, by a key. On SQLite there is one writer anyway.
+    pub async fn fetch_held<T, F>(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        map: F,
+    ) -> Result<Option<T>, DbError>
+    where
+        F: FnOnce(&Row<'_>) -> Result<T, DbError>,
+    {
+        match &self.engine {
+            TxEngine::Sqlite(_) => self.fetch_optional(sql, params, map).await,
+            TxEngine::Postgres(_) => {
+                self.fetch_optional(&format!("{sql} FOR SHARE"), params, map)
+                    .await
+            }
+        }
+    }
+
     /// The first row, mapped.
     ///
     /// # Errors
