@@ -91,7 +91,7 @@ pub fn token_operation() -> Operation {
         .returns::<TokenAnswer>(200, "An access token.")
         .example(json!({ "access_token": "eyJhbGciOiJIUzI1NiIsIn...", "token_type": "Bearer", "expires_in": 3600, "scope": "orders:read products:read" }))
         .ignores_query()
-        .errors(&codes(&["invalid_request", "invalid_client", "invalid_scope", "invalid_target"]))
+        .errors(&codes(&["invalid_request", "invalid_client", "invalid_scope", "invalid_target", "temporarily_unavailable"]))
         .error_form("OAuthError")
 }
 
@@ -112,7 +112,7 @@ pub fn revoke_operation() -> Operation {
         .body_example(json!({ "token": "eyJhbGciOiJIUzI1NiIsIn...", "client_id": "YOUR_CLIENT_ID", "client_secret": "YOUR_CLIENT_SECRET" }))
         .returns_nothing(200, "The token is dead, or was never alive.")
         .ignores_query()
-        .errors(&codes(&["invalid_request", "invalid_client", "unauthorized_client"]))
+        .errors(&codes(&["invalid_request", "invalid_client", "unauthorized_client", "temporarily_unavailable"]))
         .error_form("OAuthError")
 }
 

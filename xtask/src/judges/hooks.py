@@ -10,7 +10,7 @@ import uuid
 import schemathesis
 
 KEY = re.compile(r'^([!#-~][!-~]{0,254}|"[!#-~]{1,255}")$')
-TAG = re.compile(r'^(\*|(W/)?("[0-9]{1,18}([.-][!#-~]{0,64})?"|[0-9]{1,18}([.-][!#-~]{0,64})?))$')
+TAG = re.compile(r'^(\*|(W/)?("[!#-~]*"|[0-9]{1,18}([.-][!#-+\--~]{0,64})?)( ?, ?(W/)?("[!#-~]*"|[0-9]{1,18}([.-][!#-+\--~]{0,64})?)){0,20})$')
 BY_PRICE = ("price", "-price")
 EXPANDED_MAX = 50
 WINDOW_MAX = 10_000
@@ -48,7 +48,7 @@ def go_together(path, query):
     if path == "/v2/products/search":
         fit_the_window(query)
     limit = number(query.get("limit", 0))
-    if path == "/v2/orders" and "items" in str(query.get("expand", "")) and limit is not None and EXPANDED_MAX < limit <= 250:
+    if path.startswith("/v2/") and path.endswith("/orders") and "items" in str(query.get("expand", "")) and limit is not None and EXPANDED_MAX < limit <= 250:
         query["limit"] = EXPANDED_MAX
 
 

@@ -4,6 +4,7 @@
 //! [`Operation::error_form`](super::Operation::error_form) (`Problem` unless said otherwise), the
 //! parameters `IdempotencyKey` and `IfMatch`, and the headers of [`answer_headers`].
 
+use super::codes;
 use super::endpoint::{Access, Answer, Endpoint, Operation, PathParameter, SchemaOf};
 use crate::id::{ID_LENGTH_MAX, ID_PATTERN};
 use axum::http::Method;
@@ -96,7 +97,8 @@ impl Document {
             parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
         }
         // A POST to a collection makes something new; one below an object changes that object.
-        if writes && (*method != Method::POST || path.contains('{')) {
+        let guarded = writes && (*method != Method::POST || path.contains('{'));
+        if guarded {
             parameters.push(json!({ "$ref": "#/components/parameters/IfMatch" }));
         }
         let mut operation = json!({
@@ -127,8 +129,12 @@ impl Document {
                 operation["x-scopes"] = json!([scope]);
             }
         }
-        if !promise.errors.is_empty() {
-            operation["x-error-codes"] = promise.errors.iter().map(|code| code.code).collect();
+        let mut errors: Vec<&str> = promise.errors.iter().map(|code| code.code).collect();
+        if guarded {
+            errors.push(codes::PRECONDITION_FAILED.code);
+        }
+        if !errors.is_empty() {
+            operation["x-error-codes"] = json!(errors);
         }
         operation
     }
