@@ -1,6 +1,7 @@
 //! What every handler holds.
 
 use crate::config::Config;
+use crate::dashboard::Dashboard;
 use crate::docs::api::Reference;
 use crate::oauth::OAuth;
 use crate::products::Shelf;
@@ -26,6 +27,7 @@ pub struct Parts {
     /// The API reference for programs and for people.
     pub reference: Reference,
     pub search: Search,
+    pub dashboard: Dashboard,
     /// The products that were read lately, as they are answered.
     pub shelf: Shelf,
     /// Authenticates list cursors.
@@ -108,6 +110,7 @@ impl App {
             config,
             oauth,
             search,
+            dashboard: Dashboard::default(),
             shelf: Shelf::default(),
             reference: Reference::default(),
             cursors,

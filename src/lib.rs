@@ -26,4 +26,5 @@ pub mod products;
 pub mod reports;
 pub mod users;
 
+pub mod dashboard;
 pub mod docs;

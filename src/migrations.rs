@@ -33,4 +33,5 @@ pub static MIGRATIONS: &[Migration] = &[
     },
     shared!(7, "orders_email", "0007_orders_email.sql"),
     shared!(8, "answers", "0008_answers.sql"),
+    shared!(20, "dashboard", "0020_dashboard.sql"),
 ];
