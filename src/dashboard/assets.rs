@@ -1,6 +1,5 @@
 //! The files that pages load, embedded, under names that change with their content.
 
-use super::guard;
 use crate::error::Result;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -61,10 +60,6 @@ pub async fn get(Path(file): Path) -> Result<Response> {
     let headers = [
         (header::CONTENT_TYPE, asset.content_type),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            guard::CONTENT_SECURITY_POLICY,
-        ),
     ];
     Ok((headers, asset.body).into_response())
 }

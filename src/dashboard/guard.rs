@@ -48,10 +48,24 @@ pub fn guarded(app: &App, route: &Route) -> MethodRouter<App> {
 }
 
 async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let mut response = match gate.needs {
+        Needs::Nothing => next.run(request).await,
+        Needs::Nobody | Needs::Role(_) => visited(&gate, request, next).await,
+    };
+    finish(&gate.app, gate.needs, response.headers_mut());
+    response.extensions_mut().insert(Answered {
+        route: gate.route,
+        client: None,
+    });
+    response
+}
+
+/// The answer to somebody who looks.
+async fn visited(gate: &Gate, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let mut response = match visit_of(&gate.app, &parts).await {
+    match visit_of(&gate.app, &parts).await {
         Ok((visit, cookie)) => {
-            let mut response = match enter(&gate, &visit, (parts, body), next).await {
+            let mut response = match enter(gate, &visit, (parts, body), next).await {
                 Ok(response) => response,
                 Err(problem) => problem.into_response(),
             };
@@ -65,13 +79,7 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
             response
         }
         Err(problem) => problem.into_response(),
-    };
-    finish(&gate.app, response.headers_mut());
-    response.extensions_mut().insert(Answered {
-        route: gate.route,
-        client: None,
-    });
-    response
+    }
 }
 
 /// Who looks; and the cookie that a browser without one is to keep.
@@ -253,8 +261,8 @@ async fn page_of_problem(visit: &Visit, response: Response) -> Response {
 }
 
 /// What every answer of the dashboard carries.
-fn finish(app: &App, headers: &mut HeaderMap) {
-    const SAME: [(HeaderName, HeaderValue); 3] = [
+fn finish(app: &App, needs: Needs, headers: &mut HeaderMap) {
+    const SAME: [(HeaderName, HeaderValue); 2] = [
         (
             header::CONTENT_SECURITY_POLICY,
             HeaderValue::from_static(CONTENT_SECURITY_POLICY),
@@ -263,12 +271,13 @@ fn finish(app: &App, headers: &mut HeaderMap) {
             HeaderName::from_static("cross-origin-opener-policy"),
             HeaderValue::from_static("same-origin"),
         ),
-        (
-            header::VARY,
-            HeaderValue::from_static("Cookie, Accept-Encoding"),
-        ),
     ];
     headers.extend(SAME);
+    let vary = match needs {
+        Needs::Nothing => "Accept-Encoding",
+        Needs::Nobody | Needs::Role(_) => "Cookie, Accept-Encoding",
+    };
+    headers.insert(header::VARY, HeaderValue::from_static(vary));
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));

@@ -15,6 +15,8 @@ use axum::routing::{self, MethodRouter};
 /// Who may see a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
+    /// Anyone, and it does not even matter who: a file, the same for all, without cookies.
+    Nothing,
     /// Anyone.
     Nobody,
     /// Who is signed in with this role or one above it.
@@ -46,13 +48,13 @@ route_of!(page get GET "A page.", form post POST "What a form is sent to.");
 /// Every page.
 #[rustfmt::skip]
 pub fn routes() -> Vec<Route> {
-    use Needs::Nobody;
+    use Needs::{Nobody, Nothing};
     const READ_ONLY: Needs = Needs::Role(Role::ReadOnly);
     const OPERATOR: Needs = Needs::Role(Role::Operator);
     const DEVELOPER: Needs = Needs::Role(Role::Developer);
     const ADMIN: Needs = Needs::Role(Role::Admin);
     vec![
-        page("/dashboard/assets/{file}", Nobody, assets::get),
+        page("/dashboard/assets/{file}", Nothing, assets::get),
         page("/dashboard/setup", Nobody, setup::get),
         form("/dashboard/setup", Nobody, setup::set_up),
         page("/dashboard/sign-in", Nobody, sign_in::get),

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub const OVERLAP_DEFAULT: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest overlap: a week.
 pub const OVERLAP_MAX: Duration = Duration::from_secs(168 * 60 * 60);
-/// Whom the event log names: there is no other way yet than the command line.
+/// Whom the event log names; who it was in the dashboard is in the audit log.
 const ACTOR: &str = "operator";
 
 /// A client to be registered.

@@ -103,7 +103,7 @@ pub async fn sign_in(
         .filter(|staff| right && staff.disabled_at.is_none());
     let Some(staff) = open.cloned() else {
         throttle.failed(email, address, now);
-        note_failure(&app, &visit, staff.as_ref()).await?;
+        note_failure(&app, &visit, staff);
         let wrong = "Email or password is wrong.";
         return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, wrong));
     };
@@ -129,26 +129,28 @@ fn span(seconds: u64) -> String {
     }
 }
 
-/// Only what happened to an account is noted: unknown emails may be passwords typed into the wrong field.
-async fn note_failure(app: &App, visit: &Visit, staff: Option<&Staff>) -> Result<()> {
-    let Some(staff) = staff.cloned() else {
-        return Ok(());
-    };
-    let (device, now) = (visit.device().clone(), visit.now());
-    let noted: std::result::Result<(), DbError> = app
-        .db
-        .write(async move |tx| {
-            let doer = Doer {
-                actor: "anonymous",
-                who: "somebody",
-                address: &device.address,
-                now,
-            };
-            let object = ("staff", staff.id.as_str());
-            store::note(tx, doer, "staff.sign_in_refused", object).await
-        })
-        .await;
-    Ok(noted?)
+/// Only what happened to an account is noted: unknown emails may be passwords typed into the wrong field. The
+/// answer does not wait for it, or its time would tell who has an account.
+fn note_failure(app: &App, visit: &Visit, staff: Option<Staff>) {
+    let Some(staff) = staff else { return };
+    let (db, device, now) = (app.db.clone(), visit.device().clone(), visit.now());
+    tokio::spawn(async move {
+        let noted: std::result::Result<(), DbError> = db
+            .write(async move |tx| {
+                let doer = Doer {
+                    actor: "anonymous",
+                    who: "somebody",
+                    address: &device.address,
+                    now,
+                };
+                let object = ("staff", staff.id.as_str());
+                store::note(tx, doer, "staff.sign_in_refused", object).await
+            })
+            .await;
+        if let Err(error) = noted {
+            tracing::error!(%error, "a refused sign-in was not written to the audit log");
+        }
+    });
 }
 
 /// Begins a session; one that the browser brought along ends.

@@ -305,5 +305,10 @@ async fn files_have_names_of_their_content_and_are_kept() {
             file.header("cache-control"),
             "public, max-age=31536000, immutable"
         );
+        assert_eq!(
+            file.header("set-cookie"),
+            "",
+            "what is kept for all has no cookie"
+        );
     }
 }
