@@ -1,6 +1,7 @@
 //! What every handler holds.
 
 use crate::config::Config;
+use crate::dashboard::Dashboard;
 use crate::docs::api::Reference;
 use crate::oauth::{OAuth, has_signing_keys};
 use crate::products::Shelf;
@@ -30,6 +31,7 @@ pub struct Parts {
     /// The API reference for programs and for people.
     pub reference: Reference,
     pub search: Search,
+    pub dashboard: Dashboard,
     /// The products that were read lately, as they are answered.
     pub shelf: Shelf,
     /// Authenticates list cursors.
@@ -157,6 +159,7 @@ impl App {
             config,
             oauth,
             search,
+            dashboard: Dashboard::default(),
             shelf: Shelf::default(),
             reference: Reference::default(),
             cursors,

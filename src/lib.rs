@@ -27,4 +27,5 @@ pub mod products;
 pub mod reports;
 pub mod users;
 
+pub mod dashboard;
 pub mod docs;

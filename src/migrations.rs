@@ -40,4 +40,5 @@ pub static MIGRATIONS: &[Migration] = &[
         "notification_category",
         "0015_notification_category.sql"
     ),
+    shared!(20, "dashboard", "0020_dashboard.sql"),
 ];

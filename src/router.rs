@@ -7,7 +7,9 @@ use crate::oauth::Scope;
 use crate::oauth::error::OAuthError;
 use crate::oauth::guard::guarded;
 use crate::products::{self, inventory, search};
-use crate::{docs, integrations, notifications, oauth, operations, orders, reports, users};
+use crate::{
+    dashboard, docs, integrations, notifications, oauth, operations, orders, reports, users,
+};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -150,7 +152,8 @@ fn documentation() -> Vec<Endpoint<App>> {
     ]
 }
 
-/// The router of all endpoints. A path answers to the methods of its endpoints, to HEAD where it answers
+/// The router of all endpoints and of the pages of the dashboard, which are no part of the API and have a table of
+/// their own ([`dashboard::routes`]). A path answers to the methods of its endpoints, to HEAD where it answers
 /// to GET, and to OPTIONS; every other method, known or invented, gets 405 with `Allow`.
 pub fn router(app: App) -> Router {
     let mut paths: Vec<(&'static str, Vec<Method>, MethodRouter<App>)> = Vec::new();
@@ -177,6 +180,7 @@ pub fn router(app: App) -> Router {
         router = router.route(path, handlers);
     }
     router
+        .merge(dashboard::router(&app))
         .fallback(async || Problem::new(&codes::NOT_FOUND, "no such path"))
         .with_state(app)
 }

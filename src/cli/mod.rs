@@ -8,6 +8,7 @@ mod flags;
 mod migrate;
 mod openapi;
 mod serve;
+mod users;
 
 use crate::app::{StartError, open_existing_database};
 use crate::config::{Config, Settings};
@@ -47,6 +48,9 @@ enum Command {
     /// Register and manage the clients that may call the API
     #[command(subcommand)]
     Clients(clients::Command),
+    /// Invite people to the dashboard and manage their accounts
+    #[command(subcommand)]
+    Users(users::Command),
     /// Print the OpenAPI document
     Openapi,
     /// Prove the stock ledger and the totals of all orders
@@ -91,6 +95,7 @@ async fn dispatch(command: Command, settings: Settings) -> Result<ExitCode, Fail
         Command::Migrate => migrate::run(&settings.config).await,
         Command::CheckConfig(args) => check_config::run(&args, &settings),
         Command::Clients(command) => clients::run(command, &settings.config).await,
+        Command::Users(command) => users::run(command, &settings.config).await,
         Command::Openapi => openapi::run(&settings.config),
         Command::Doctor(args) => doctor::run(&args, &settings.config).await,
         Command::Import(args) => Ok(crate::import::cli::run(args, &settings.config).await?),

@@ -4,7 +4,7 @@ use super::{Failure, print};
 use crate::app::{App, place};
 use crate::config::{Config, Role, Settings, Source};
 use crate::router;
-use crate::{demo, tasks};
+use crate::{dashboard, demo, tasks};
 use platform::clock::Clock;
 use platform::http::{bind, serve};
 use platform::private;
@@ -46,6 +46,9 @@ pub(super) async fn run(settings: Settings) -> Result<ExitCode, Failure> {
     };
     announce(&app, url.as_deref());
     print(format_args!("{sample}"));
+    if let Some(url) = &url {
+        welcome(&app, url).await?;
+    }
     work(&app, listener, signals).await;
     Ok(ExitCode::SUCCESS)
 }
@@ -94,6 +97,25 @@ fn announce(app: &App, url: Option<&str>) {
         app.db.engine_name(),
         place(&app.config)
     ));
+}
+
+/// The way into the dashboard, as long as nobody has an account; and why nobody could sign in, if so. The link is
+/// printed only: a log would keep it.
+async fn welcome(app: &App, url: &str) -> Result<(), Failure> {
+    if let Some(warning) = dashboard::cookie_warning(&app.config.public_url) {
+        print(format_args!("{warning}"));
+    }
+    let link = dashboard::accounts::setup_link(&app.db, app.clock.now()).await?;
+    if let Some(link) = link {
+        let address = link.address(match dashboard::cookie_warning(&app.config.public_url) {
+            Some(_) => url,
+            None => &app.config.public_url,
+        });
+        print(format_args!(
+            "Set up the shop and its dashboard (this link works once, for 24 hours):\n\n  {address}\n\n"
+        ));
+    }
+    Ok(())
 }
 
 /// The URL of this server on its own machine: the host as it was asked for, the port as it was given.

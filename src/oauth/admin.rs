@@ -17,7 +17,7 @@ pub const OVERLAP_DEFAULT: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest overlap: a week.
 pub const OVERLAP_MAX: Duration = Duration::from_secs(168 * 60 * 60);
 const SECOND_MICROS: i64 = 1_000_000;
-/// Whom the event log names: there is no other way yet than the command line.
+/// Whom the event log names; who it was in the dashboard is in the audit log.
 const ACTOR: &str = "operator";
 
 /// A client to be registered.

@@ -12,6 +12,7 @@ mod program;
 
 mod cli;
 mod contract;
+mod dashboard;
 mod doctor;
 mod durability;
 mod examples;

@@ -30,7 +30,7 @@ pub struct HistoryEntry {
     pub kind: String,
     /// The order's version after it.
     pub version: i64,
-    /// The client that did it, or `system`.
+    /// The client or the member of staff that did it, or `system`.
     pub actor: String,
     pub data: serde_json::Value,
     pub occurred_at: Timestamp,

@@ -250,7 +250,8 @@ fn facet_name(facet: &Facet) -> String {
     }
 }
 
-async fn run(app: &App, query: &SearchQuery, facets: FacetRequest) -> Result<Results> {
+/// What is found for `query`.
+pub async fn run(app: &App, query: &SearchQuery, facets: FacetRequest) -> Result<Results> {
     let now = app.clock.now();
     let wanted = engine_query(query, facets)?;
     catch_up(app, now).await?;

@@ -35,6 +35,11 @@ impl IfMatch {
         Ok(IfMatch(versions))
     }
 
+    /// As a form that shows `version` means it.
+    pub fn version(version: i64) -> IfMatch {
+        IfMatch(Some(vec![version]))
+    }
+
     /// Whether a write may change an object that is at `version`.
     pub fn holds(&self, version: i64) -> bool {
         self.0

@@ -1,0 +1,142 @@
+//! `tradepost users …`: who may work in the dashboard. Works on the database itself, whether or not a server is
+//! running on it.
+
+use super::{Failure, database, print};
+use crate::config::Config;
+use crate::dashboard::accounts::{self, AccountError};
+use crate::dashboard::staff::{Staff, parse_email};
+use crate::dashboard::{Role, store};
+use platform::clock::Clock;
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Make an account and print the link by which its owner chooses a password
+    Create(Create),
+    /// Show all accounts, oldest first
+    List(List),
+    /// Print a link by which somebody chooses another password; the old one works until then
+    ResetPassword(One),
+    /// Close an account for good: its sessions end at once
+    Disable(One),
+}
+
+#[derive(clap::Args)]
+pub(super) struct Create {
+    /// The email with which they sign in
+    #[arg(value_parser = email)]
+    email: String,
+    /// What they may do (`--role` says what a process does)
+    #[arg(long = "as", value_name = "ROLE", value_enum)]
+    staff_role: Role,
+}
+
+#[derive(clap::Args)]
+pub(super) struct List {
+    /// Print one JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct One {
+    /// The email of the account
+    #[arg(value_parser = email)]
+    email: String,
+}
+
+fn email(text: &str) -> Result<String, String> {
+    parse_email(text).map_err(str::to_owned)
+}
+
+pub(super) async fn run(command: Command, config: &Config) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Create(args) => create(args, config).await?,
+        Command::List(args) => list(&args, config).await?,
+        Command::ResetPassword(args) => reset(args, config).await?,
+        Command::Disable(args) => disable(args, config).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn create(args: Create, config: &Config) -> Result<(), Failure> {
+    let db = database(config).await?;
+    let now = Clock::system().now();
+    let Create {
+        email,
+        staff_role: role,
+    } = args;
+    let invited = email.clone();
+    let link = db
+        .write(async move |tx| {
+            // The first account is the owner's, and it comes with the shop.
+            match store::has_staff(tx).await? {
+                true => accounts::invite(tx, &invited, role, now).await.map(Some),
+                false => Ok::<_, AccountError>(None),
+            }
+        })
+        .await?;
+    let Some(link) = link else {
+        return Err(Failure::new(
+            "the shop is not set up yet: `tradepost serve` prints the link for the first account",
+        ));
+    };
+    let address = link.address(&config.public_url);
+    print(format_args!(
+        "{email} ({}) chooses a password here within 7 days; the link works once:\n\n  {address}\n\n",
+        role.shown()
+    ));
+    Ok(())
+}
+
+async fn list(args: &List, config: &Config) -> Result<(), Failure> {
+    let db = database(config).await?;
+    let staff = store::list(&mut db.read().await?).await?;
+    if args.json {
+        let staff: Vec<Value> = staff.iter().map(staff_json).collect();
+        print(format_args!("{}\n", Value::from(staff)));
+        return Ok(());
+    }
+    for one in &staff {
+        let state = match (one.disabled_at, one.signed_in_at) {
+            (Some(at), _) => format!("disabled {at}"),
+            (None, Some(at)) => format!("signed in {at}"),
+            (None, None) => "never signed in".to_owned(),
+        };
+        let role = one.role.shown();
+        print(format_args!("{}  {role}  ({state})\n", one.email));
+    }
+    print(format_args!("{} accounts\n", staff.len()));
+    Ok(())
+}
+
+fn staff_json(staff: &Staff) -> Value {
+    json!({ "id": staff.id, "email": staff.email, "role": staff.role.as_str(), "created_at": staff.created_at,
+        "signed_in_at": staff.signed_in_at, "disabled_at": staff.disabled_at })
+}
+
+async fn reset(args: One, config: &Config) -> Result<(), Failure> {
+    let db = database(config).await?;
+    let now = Clock::system().now();
+    let email = args.email.clone();
+    let link = db
+        .write(async move |tx| accounts::reset(tx, &email, now).await)
+        .await?;
+    let address = link.address(&config.public_url);
+    print(format_args!(
+        "{} chooses another password here within an hour; the link works once:\n\n  {address}\n\n",
+        args.email
+    ));
+    Ok(())
+}
+
+async fn disable(args: One, config: &Config) -> Result<(), Failure> {
+    let db = database(config).await?;
+    let now = Clock::system().now();
+    let email = args.email.clone();
+    db.write(async move |tx| accounts::disable(tx, &email, now).await)
+        .await?;
+    print(format_args!("{} is disabled.\n", args.email));
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! What happens to accounts: made, invited, signed in, given a password, closed. The pages and the command line
+//! both do it here.
+
+use super::role::Role;
+use super::staff::{LinkKind, SESSION_MAX, Shop, Staff, StaffId};
+use super::store::{self, Device, Doer};
+use super::visit::{new_token, token_hash};
+use crate::oauth::client::{ClientId, ClientSecret};
+use crate::oauth::{NewClient, Scopes, create_client};
+use platform::clock::Timestamp;
+use platform::db::{Db, DbError, Tx};
+use platform::secrets::Secret;
+
+/// Why an account was not made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    #[error("the link was used already, is too old, or was never made")]
+    LinkGone,
+    #[error("the shop has an owner already: sign in")]
+    SetUp,
+    #[error("there is an account with the email {0}")]
+    Taken(String),
+    #[error("nobody has the email {0}")]
+    Unknown(String),
+    #[error("{0} is the last owner: make another one first")]
+    LastOwner(String),
+    #[error("the account {0} is disabled")]
+    Disabled(String),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// A link that can be opened once: its kind and its token, which is shown this once.
+#[derive(Clone, Debug)]
+pub struct OneTimeLink {
+    kind: LinkKind,
+    token: Secret<String>,
+}
+
+impl OneTimeLink {
+    /// Its address on the server at `url`.
+    pub fn address(&self, url: &str) -> String {
+        format!("{url}{}?token={}", self.kind.path(), self.token.expose())
+    }
+}
+
+async fn make_link(
+    tx: &mut Tx,
+    kind: LinkKind,
+    id: Option<&StaffId>,
+    now: Timestamp,
+) -> Result<OneTimeLink, DbError> {
+    let token = new_token();
+    let hash = token_hash(&token).expect("a token that was just made");
+    store::insert_link(tx, &hash, kind, id, now).await?;
+    let token = Secret::new(token);
+    Ok(OneTimeLink { kind, token })
+}
+
+/// A link to the first account, if nobody has one.
+pub async fn setup_link(db: &Db, now: Timestamp) -> Result<Option<OneTimeLink>, DbError> {
+    if store::has_staff(&mut db.read().await?).await? {
+        return Ok(None);
+    }
+    db.write(async move |tx| make_link(tx, LinkKind::Setup, None, now).await.map(Some))
+        .await
+}
+
+/// What somebody said at the first run, checked.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub email: String,
+    pub password_hash: String,
+    pub shop: Shop,
+}
+
+/// What the first run made. Both secrets are shown this once.
+#[derive(Clone, Debug)]
+pub struct Made {
+    pub session: Secret<String>,
+    pub client_id: ClientId,
+    pub secret: ClientSecret,
+}
+
+/// Makes the owner, the shop and a client that may do everything, and signs the owner in.
+pub async fn set_up(
+    tx: &mut Tx,
+    link_hash: &str,
+    setup: &Setup,
+    device: &Device,
+    now: Timestamp,
+) -> Result<Made, AccountError> {
+    if store::has_staff(tx).await? {
+        return Err(AccountError::SetUp);
+    }
+    use_link(tx, link_hash, now).await?;
+    // Two setups at the same instant: the key of the shop lets one win.
+    store::insert_shop(tx, &setup.shop, now)
+        .await
+        .map_err(|error| match error {
+            DbError::Unique { .. } | DbError::Constraint(_) => AccountError::SetUp,
+            other => other.into(),
+        })?;
+    let id = store::insert(tx, &setup.email, Role::Owner, now).await?;
+    store::set_password(tx, &id, &setup.password_hash, now).await?;
+    let doer = Doer {
+        actor: id.as_str(),
+        who: &setup.email,
+        address: &device.address,
+        now,
+    };
+    store::note(tx, doer, "shop.set_up", ("staff", id.as_str())).await?;
+    let new = NewClient {
+        name: "First credentials".to_owned(),
+        scopes: Scopes::all(),
+        signing_alg: Default::default(),
+        token_ttl_seconds: None,
+        expires_at: None,
+        ip_allow: Vec::new(),
+    };
+    let (client_id, secret) = create_client(tx, &new, now).await?;
+    let made = ("client", client_id.as_str());
+    store::note(tx, doer, "client.created", made).await?;
+    let session = begin_session(tx, &id, device, now).await?;
+    Ok(Made {
+        session,
+        client_id,
+        secret,
+    })
+}
+
+async fn use_link(tx: &mut Tx, hash: &str, now: Timestamp) -> Result<(), AccountError> {
+    match store::use_link(tx, hash, now).await? {
+        true => Ok(()),
+        false => Err(AccountError::LinkGone),
+    }
+}
+
+/// Begins a session and returns its token, which is always a new one.
+pub async fn begin_session(
+    tx: &mut Tx,
+    id: &StaffId,
+    device: &Device,
+    now: Timestamp,
+) -> Result<Secret<String>, DbError> {
+    let token = new_token();
+    let hash = token_hash(&token).expect("a token that was just made");
+    store::insert_session(tx, id, &hash, device, (now, now + SESSION_MAX)).await?;
+    store::signed_in(tx, id, now).await?;
+    Ok(Secret::new(token))
+}
+
+/// Gives the owner of a link another password, ends their sessions everywhere and begins one here.
+pub async fn choose_password(
+    tx: &mut Tx,
+    link_hash: &str,
+    owner: &Staff,
+    password_hash: &str,
+    (device, now): (&Device, Timestamp),
+) -> Result<Secret<String>, AccountError> {
+    use_link(tx, link_hash, now).await?;
+    let current = store::find_by_email(tx, &owner.email).await?;
+    if current.is_none_or(|(staff, _)| staff.disabled_at.is_some()) {
+        return Err(AccountError::LinkGone);
+    }
+    store::set_password(tx, &owner.id, password_hash, now).await?;
+    store::end_sessions(tx, &owner.id, None).await?;
+    let doer = Doer {
+        actor: owner.id.as_str(),
+        who: &owner.email,
+        address: &device.address,
+        now,
+    };
+    let object = ("staff", owner.id.as_str());
+    store::note(tx, doer, "staff.password_chosen", object).await?;
+    Ok(begin_session(tx, &owner.id, device, now).await?)
+}
+
+/// Who acts on the command line.
+fn operator(now: Timestamp) -> Doer<'static> {
+    Doer {
+        actor: "operator",
+        who: "command line",
+        address: "",
+        now,
+    }
+}
+
+/// Makes an account and the link by which its owner chooses a password.
+pub async fn invite(
+    tx: &mut Tx,
+    email: &str,
+    role: Role,
+    now: Timestamp,
+) -> Result<OneTimeLink, AccountError> {
+    let inserted = store::insert(tx, email, role, now).await;
+    let id = inserted.map_err(|error| match error {
+        error if error.is_unique("staff_email_folded") => AccountError::Taken(email.to_owned()),
+        other => other.into(),
+    })?;
+    let object = ("staff", id.as_str());
+    store::note(tx, operator(now), "staff.invited", object).await?;
+    Ok(make_link(tx, LinkKind::Invitation, Some(&id), now).await?)
+}
+
+async fn known(tx: &mut Tx, email: &str) -> Result<Staff, AccountError> {
+    let found = store::find_by_email(tx, email).await?;
+    found
+        .map(|(staff, _)| staff)
+        .ok_or_else(|| AccountError::Unknown(email.to_owned()))
+}
+
+/// The link by which somebody chooses another password. The old one works until then.
+pub async fn reset(tx: &mut Tx, email: &str, now: Timestamp) -> Result<OneTimeLink, AccountError> {
+    let staff = known(tx, email).await?;
+    if staff.disabled_at.is_some() {
+        return Err(AccountError::Disabled(staff.email));
+    }
+    let object = ("staff", staff.id.as_str());
+    store::note(tx, operator(now), "staff.reset_asked", object).await?;
+    Ok(make_link(tx, LinkKind::Reset, Some(&staff.id), now).await?)
+}
+
+/// Closes an account for good: its sessions and links end with it.
+pub async fn disable(tx: &mut Tx, email: &str, now: Timestamp) -> Result<(), AccountError> {
+    let staff = known(tx, email).await?;
+    let everyone = store::list(tx).await?;
+    let mut owners = everyone
+        .iter()
+        .filter(|one| one.role == Role::Owner && one.disabled_at.is_none() && one.id != staff.id);
+    if staff.role == Role::Owner && owners.next().is_none() {
+        return Err(AccountError::LastOwner(staff.email));
+    }
+    store::disable(tx, &staff.id, now).await?;
+    let object = ("staff", staff.id.as_str());
+    Ok(store::note(tx, operator(now), "staff.disabled", object).await?)
+}

@@ -1,0 +1,73 @@
+//! `/dashboard/audit`: who did what.
+
+use super::{next_link, page_of};
+use crate::app::App;
+use crate::dashboard::fields::Fields;
+use crate::dashboard::frame::{self, Frame};
+use crate::dashboard::show::{When, words};
+use crate::dashboard::store::{self, Deed};
+use crate::dashboard::visit::SignedIn;
+use crate::error::Result;
+use askama::Template;
+use axum::extract::{OriginalUri, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+#[derive(Debug)]
+struct Row {
+    at: When,
+    who: String,
+    what: String,
+    object: String,
+    /// Where the object is shown; empty when there is no page for it.
+    link: String,
+    address: String,
+}
+
+#[derive(Template)]
+#[template(path = "audit.html")]
+struct AuditPage {
+    frame: Frame,
+    rows: Vec<Row>,
+    next: String,
+    first: bool,
+}
+
+/// `GET /dashboard/audit`.
+pub async fn list(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    OriginalUri(uri): OriginalUri,
+) -> Result<Response> {
+    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
+    let page = page_of(&app, &uri, asked.some("cursor"))?;
+    let mut tx = app.db.read().await?;
+    let mut deeds = store::deeds(&mut tx, &page).await?;
+    let staff = store::list(&mut tx).await?;
+    let more = page.cut(&mut deeds);
+    let last = deeds.last().filter(|_| more);
+    let last = last.map(|deed| vec![deed.at.micros().to_string(), deed.id.clone()]);
+    let (now, zone) = (signed_in.visit.now(), signed_in.shop.zone());
+    let row = |deed: &Deed| {
+        let known = staff.iter().find(|one| one.id.as_str() == deed.object_id);
+        Row {
+            at: When::new(deed.at, now, &zone),
+            who: deed.who.clone(),
+            what: words(&deed.action),
+            object: known.map_or_else(|| deed.object_id.clone(), |one| one.email.clone()),
+            link: match deed.object_type.as_str() {
+                "order" => format!("/dashboard/orders/{}", deed.object_id),
+                "client" => format!("/dashboard/credentials/{}", deed.object_id),
+                _ => String::new(),
+            },
+            address: deed.address.clone(),
+        }
+    };
+    let page = AuditPage {
+        frame: Frame::new(&signed_in.visit, "Audit log"),
+        rows: deeds.iter().map(row).collect(),
+        next: next_link(&app, &page, last),
+        first: asked.some("cursor").is_none(),
+    };
+    Ok(frame::page(StatusCode::OK, &page))
+}

@@ -1,0 +1,287 @@
+//! `/dashboard/products`.
+
+use super::orders::{Choice, choices};
+use super::{ROWS, next_link, page_of};
+use crate::app::App;
+use crate::dashboard::fields::{Fields, encode};
+use crate::dashboard::frame::{self, Frame};
+use crate::dashboard::show::{Badge, When, count, money};
+use crate::dashboard::visit::SignedIn;
+use crate::error::{Result, not_found};
+use crate::products::api::{ListProducts, Sort};
+use crate::products::product::{Asked, Product, Variant};
+use crate::products::search::FacetRequest;
+use crate::products::search::api::{SearchQuery, run};
+use crate::products::{ProductId, ProductStatus, store};
+use askama::Template;
+use axum::extract::{OriginalUri, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use platform::db::Tx;
+use platform::http::Path;
+
+/// Longest text that is searched for, in characters, and how far a search can be paged.
+const Q_CHARS_MAX: usize = 256;
+const FOUND_MAX: i64 = 9_000;
+
+/// In the order in which they are shown.
+const STATUSES: [&str; 3] = ["active", "draft", "archived"];
+
+#[derive(Debug)]
+struct Row {
+    id: String,
+    title: String,
+    sku: String,
+    status: Badge,
+    price: String,
+    stock: String,
+    /// Nothing is left, or less.
+    gone: bool,
+    updated: When,
+}
+
+#[derive(Template)]
+#[template(path = "products.html")]
+struct ProductsPage<'a> {
+    frame: Frame,
+    rows: Vec<Row>,
+    q: &'a str,
+    filtered: bool,
+    statuses: Vec<Choice>,
+    found: Option<String>,
+    corrected: String,
+    next: String,
+    first: bool,
+}
+
+/// Products to be listed, and the address of those after them.
+struct Found {
+    products: Vec<Product>,
+    total: Option<i64>,
+    corrected: String,
+    next: String,
+}
+
+fn status_of(text: &str) -> Option<ProductStatus> {
+    let known = STATUSES.contains(&text);
+    known.then(|| ProductStatus::from_stored(text))
+}
+
+/// `GET /dashboard/products`.
+pub async fn list(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    OriginalUri(uri): OriginalUri,
+) -> Result<Response> {
+    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
+    let q: String = asked.get("q").chars().take(Q_CHARS_MAX).collect();
+    let found = match q.is_empty() {
+        true => listed(&app, &uri, &asked).await?,
+        false => searched(&app, &q, &asked).await?,
+    };
+    let (now, zone) = (signed_in.visit.now(), signed_in.shop.zone());
+    let row = |product: &Product| Row {
+        id: product.id.to_string(),
+        title: product.title.clone(),
+        sku: match &product.sku {
+            Some(sku) => sku.clone(),
+            None if product.variants.len() > 1 => format!("{} variants", product.variants.len()),
+            None => String::new(),
+        },
+        status: Badge(product.status.as_str()),
+        price: price_of(product),
+        stock: stock_of(product),
+        gone: is_gone(product),
+        updated: When::new(product.updated_at, now, &zone),
+    };
+    let page = ProductsPage {
+        frame: Frame::new(&signed_in.visit, "Products"),
+        rows: found.products.iter().map(row).collect(),
+        q: &q,
+        filtered: asked.some("q").is_some() || asked.some("status").is_some(),
+        statuses: choices(STATUSES.into_iter(), asked.get("status")),
+        found: found.total.map(count),
+        corrected: found.corrected,
+        next: found.next,
+        first: asked.some("cursor").is_none() && asked.some("offset").is_none(),
+    };
+    Ok(frame::page(StatusCode::OK, &page))
+}
+
+fn price_of(product: &Product) -> String {
+    match &product.price {
+        Some(price) if product.variants.len() > 1 => {
+            format!("from {}", money(price.amount, price.currency))
+        }
+        Some(price) => money(price.amount, price.currency),
+        None => "no price".to_owned(),
+    }
+}
+
+fn is_tracked(variant: &&Variant) -> bool {
+    variant.track_inventory
+}
+
+fn stock_of(product: &Product) -> String {
+    match product.variants.iter().any(|variant| is_tracked(&variant)) {
+        true => count(product.inventory.available),
+        false => "not counted".to_owned(),
+    }
+}
+
+fn is_gone(product: &Product) -> bool {
+    let mut tracked = product.variants.iter().filter(is_tracked).peekable();
+    tracked.peek().is_some() && product.inventory.available <= 0
+}
+
+/// Products by the time of their last change.
+async fn listed(app: &App, uri: &Uri, asked: &Fields) -> Result<Found> {
+    let page = page_of(app, uri, asked.some("cursor"))?;
+    let query = ListProducts {
+        status: status_of(asked.get("status")),
+        sort: Some(Sort::UpdatedDown),
+        ..ListProducts::default()
+    };
+    let now = app.clock.now();
+    let mut tx = app.db.read().await?;
+    let mut heads = store::list(&mut tx, &query, &page, now).await?;
+    let more = page.cut(&mut heads);
+    let last = heads.last().filter(|_| more);
+    let last = last.map(|head| vec![head.sort_key.clone(), head.id.to_string()]);
+    let ids: Vec<ProductId> = heads.into_iter().map(|head| head.id).collect();
+    Ok(Found {
+        products: loaded(&mut tx, &ids, &Asked::plain(now)).await?,
+        total: None,
+        corrected: String::new(),
+        next: next_link(app, &page, last),
+    })
+}
+
+/// Products by words, best first.
+async fn searched(app: &App, q: &str, asked: &Fields) -> Result<Found> {
+    let offset = asked.get("offset").parse().unwrap_or(0).clamp(0, FOUND_MAX);
+    let query = SearchQuery {
+        q: Some(q.to_owned()),
+        status: status_of(asked.get("status")),
+        limit: Some(ROWS),
+        offset: Some(offset),
+        ..SearchQuery::default()
+    };
+    let results = run(app, &query, FacetRequest::default()).await?;
+    let hits = results.hits.iter();
+    let ids: Vec<ProductId> = hits
+        .filter_map(|hit| ProductId::parse(&hit.product_id))
+        .collect();
+    let mut tx = app.db.read().await?;
+    let total = i64::try_from(results.total).unwrap_or(i64::MAX);
+    let after = offset + ROWS;
+    let next = match after < total && after <= FOUND_MAX {
+        true => format!(
+            "/dashboard/products?q={}&status={}&offset={after}",
+            encode(q),
+            encode(asked.get("status"))
+        ),
+        false => String::new(),
+    };
+    Ok(Found {
+        products: loaded(&mut tx, &ids, &Asked::plain(app.clock.now())).await?,
+        total: Some(total),
+        corrected: results.corrected_query.unwrap_or_default(),
+        next,
+    })
+}
+
+/// The products called `ids`, in their order.
+async fn loaded(tx: &mut Tx, ids: &[ProductId], asked: &Asked) -> Result<Vec<Product>> {
+    let mut products = store::load(tx, ids, asked).await?;
+    let place = |product: &Product| ids.iter().position(|id| *id == product.id);
+    products.sort_by_key(place);
+    Ok(products)
+}
+
+#[derive(Debug)]
+struct VariantRow {
+    name: String,
+    sku: String,
+    prices: Vec<PriceShown>,
+    on_hand: String,
+    allocated: String,
+    available: String,
+    tracked: bool,
+    gone: bool,
+}
+
+#[derive(Debug)]
+struct PriceShown {
+    amount: String,
+    /// The struck price, if there is one.
+    before: Option<String>,
+    /// From how many, and for whom.
+    terms: String,
+}
+
+#[derive(Template)]
+#[template(path = "product.html")]
+struct ProductPage<'a> {
+    frame: Frame,
+    product: &'a Product,
+    status: Badge,
+    price: String,
+    stock: String,
+    variants: Vec<VariantRow>,
+    categories: String,
+    tags: String,
+    created: When,
+    updated: When,
+}
+
+/// `GET /dashboard/products/{id}`.
+pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) -> Result<Response> {
+    let now = signed_in.visit.now();
+    let found = store::find(&mut app.db.read().await?, &id, &Asked::plain(now)).await?;
+    let product = found.ok_or_else(|| not_found("product", &id))?;
+    let zone = signed_in.shop.zone();
+    let list = |stored: std::result::Result<Vec<String>, _>| -> Result<String> {
+        Ok(stored.map(|all: Vec<String>| all.join(", "))?)
+    };
+    let page = ProductPage {
+        frame: Frame::new(&signed_in.visit, product.title.clone()),
+        status: Badge(product.status.as_str()),
+        price: price_of(&product),
+        stock: stock_of(&product),
+        variants: product.variants.iter().map(variant_row).collect(),
+        categories: list(product.categories.read())?,
+        tags: list(product.tags.read())?,
+        created: When::new(product.created_at, now, &zone),
+        updated: When::new(product.updated_at, now, &zone),
+        product: &product,
+    };
+    Ok(frame::page(StatusCode::OK, &page))
+}
+
+fn variant_row(variant: &Variant) -> VariantRow {
+    let stock = &variant.inventory;
+    let name = variant.title.clone();
+    VariantRow {
+        name: name.unwrap_or_else(|| "Only variant".to_owned()),
+        sku: variant.sku.clone().unwrap_or_default(),
+        prices: variant.prices.iter().map(price_shown).collect(),
+        on_hand: count(stock.on_hand),
+        allocated: count(stock.allocated),
+        available: count(stock.available),
+        tracked: variant.track_inventory,
+        gone: variant.track_inventory && stock.available <= 0,
+    }
+}
+
+fn price_shown(row: &crate::products::product::PriceRow) -> PriceShown {
+    let from = (row.min_quantity > 1).then(|| format!("from {} units", row.min_quantity));
+    let group = row.group.as_ref().map(|group| format!("for {group}"));
+    let terms: Vec<String> = from.into_iter().chain(group).collect();
+    let before = row.compare_at_amount;
+    PriceShown {
+        amount: money(row.amount, row.currency),
+        before: before.map(|amount| money(amount, row.currency)),
+        terms: terms.join(", "),
+    }
+}

@@ -1,0 +1,73 @@
+//! SQL over orders and stock for the first page.
+
+use super::{LOW_STOCK, Ordered};
+use crate::money::{Currency, Money};
+use crate::products::ProductId;
+use platform::db::{DbError, Param, Tx};
+use platform::params;
+
+/// What was ordered in each of `spans` (microseconds, half-open), by the index `orders_placed`. One statement.
+pub async fn ordered(tx: &mut Tx, spans: &[(i64, i64)]) -> Result<Vec<Ordered>, DbError> {
+    let parts: Vec<String> = (0..spans.len())
+        .map(|n| {
+            let (from, to) = (2 * n + 1, 2 * n + 2);
+            format!(
+                "SELECT CAST({n} AS BIGINT), currency, CAST(SUM(CASE WHEN document = 'order' THEN 1 ELSE 0 END) AS BIGINT),
+                    CAST(SUM(total) AS BIGINT)
+                FROM orders WHERE placed_at >= ${from} AND placed_at < ${to} AND status NOT IN ('draft', 'cancelled')
+                GROUP BY currency"
+            )
+        })
+        .collect();
+    let sql = format!("{} ORDER BY 1, 2", parts.join(" UNION ALL "));
+    let bounds: Vec<Param<'_>> = spans
+        .iter()
+        .flat_map(|(from, to)| [Param::Int(*from), Param::Int(*to)])
+        .collect();
+    let mut figures = vec![Ordered::default(); spans.len()];
+    // At most one row for each span and currency.
+    tx.for_each(&sql, &bounds, |row| {
+        let span = usize::try_from(row.get::<i64>(0)?).unwrap_or(usize::MAX);
+        let currency = Currency::parse(row.get(1)?).map_err(|error| DbError::Column {
+            index: 1,
+            reason: error.to_string(),
+        })?;
+        if let Some(ordered) = figures.get_mut(span) {
+            ordered.orders += row.get::<i64>(2)?;
+            ordered.revenue.push(Money::new(row.get(3)?, currency));
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(figures)
+}
+
+/// A variant of which few units are left.
+#[derive(Clone, Debug)]
+pub struct Low {
+    pub product_id: ProductId,
+    pub title: String,
+    pub variant: Option<String>,
+    pub sku: Option<String>,
+    pub available: i64,
+}
+
+/// What is for sale and nearly gone, least first. Looks at all stock: belongs in a snapshot.
+pub async fn low_stock(tx: &mut Tx, limit: i64) -> Result<Vec<Low>, DbError> {
+    let sql = "SELECT p.id, p.title, v.title, v.sku, CAST(SUM(s.on_hand - s.allocated) AS BIGINT)
+        FROM stock s JOIN variants v ON v.id = s.variant_id JOIN products p ON p.id = v.product_id
+        WHERE v.deleted_at IS NULL AND v.track_inventory AND p.deleted_at IS NULL AND p.status = 'active'
+        GROUP BY v.id, p.id, p.title, v.title, v.sku
+        HAVING CAST(SUM(s.on_hand - s.allocated) AS BIGINT) <= $1
+        ORDER BY 5, p.title, v.id LIMIT $2";
+    tx.fetch_all(sql, params![LOW_STOCK, limit], |row| {
+        Ok(Low {
+            product_id: row.get(0)?,
+            title: row.get(1)?,
+            variant: row.get(2)?,
+            sku: row.get(3)?,
+            available: row.get(4)?,
+        })
+    })
+    .await
+}

@@ -1,0 +1,138 @@
+//! The frame that every page stands in.
+
+use super::assets::ASSETS;
+use super::role::Role;
+use super::staff::Theme;
+use super::visit::Visit;
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use platform::http::{Problem, codes};
+
+/// An entry of the navigation.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    pub path: &'static str,
+    pub name: &'static str,
+    /// Its sign: the name of a path in `layout.html`.
+    pub sign: &'static str,
+    pub least: Role,
+    pub here: bool,
+}
+
+const fn entry(path: &'static str, name: &'static str, sign: &'static str, least: Role) -> Entry {
+    let here = false;
+    Entry {
+        path,
+        name,
+        sign,
+        least,
+        here,
+    }
+}
+
+/// The pages that can be gone to from everywhere, in the order in which they are shown.
+pub const NAVIGATION: [Entry; 6] = [
+    entry("/dashboard", "Home", "home", Role::ReadOnly),
+    entry("/dashboard/orders", "Orders", "orders", Role::ReadOnly),
+    entry(
+        "/dashboard/products",
+        "Products",
+        "products",
+        Role::ReadOnly,
+    ),
+    entry(
+        "/dashboard/customers",
+        "Customers",
+        "customers",
+        Role::ReadOnly,
+    ),
+    entry(
+        "/dashboard/credentials",
+        "API credentials",
+        "key",
+        Role::Developer,
+    ),
+    entry("/dashboard/audit", "Audit log", "audit", Role::Admin),
+];
+
+/// What the layout shows around a page.
+#[derive(Debug)]
+pub struct Frame {
+    pub title: String,
+    pub theme: Theme,
+    pub css: &'static str,
+    pub js: &'static str,
+    pub icon: &'static str,
+    /// Empty for who is not signed in.
+    pub navigation: Vec<Entry>,
+    pub email: String,
+    pub role: &'static str,
+    pub shop: String,
+    /// The hidden field of every form on the page.
+    pub form: String,
+}
+
+impl Frame {
+    pub fn new(visit: &Visit, title: impl Into<String>) -> Frame {
+        let path = visit.path().split('?').next().unwrap_or_default();
+        let is_here = |entry: &Entry| match entry.path {
+            "/dashboard" => path == "/dashboard",
+            other => path.starts_with(other),
+        };
+        let entries = NAVIGATION
+            .into_iter()
+            .filter(|entry| visit.may(entry.least));
+        let staff = visit.staff();
+        Frame {
+            title: title.into(),
+            theme: staff.map(|staff| staff.theme).unwrap_or_default(),
+            css: &ASSETS.css.path,
+            js: &ASSETS.js.path,
+            icon: &ASSETS.icon.path,
+            navigation: entries
+                .map(|entry| Entry {
+                    here: is_here(&entry),
+                    ..entry
+                })
+                .collect(),
+            email: staff.map_or_else(String::new, |staff| staff.email.clone()),
+            role: staff.map_or("", |staff| staff.role.shown()),
+            shop: visit
+                .shop()
+                .map_or("Tradepost", |shop| &shop.name)
+                .to_owned(),
+            form: visit.form_token(),
+        }
+    }
+}
+
+/// A page.
+pub fn page(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => {
+            let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
+            (status, kind, html).into_response()
+        }
+        Err(error) => Problem::new(&codes::INTERNAL, error.to_string()).into_response(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct Message<'a> {
+    frame: Frame,
+    detail: &'a str,
+}
+
+/// A page that says one thing.
+pub fn message(visit: &Visit, status: StatusCode, title: &str, detail: &str) -> Response {
+    let frame = Frame::new(visit, title);
+    page(status, &Message { frame, detail })
+}
+
+/// Sends the browser to another page with a GET. `place` is a path of ours.
+pub fn see_other(place: &str) -> Response {
+    let place = HeaderValue::from_str(place).unwrap_or(HeaderValue::from_static("/dashboard"));
+    (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response()
+}

@@ -1,0 +1,290 @@
+//! What stands before every page: who looks, whether they may, whether a form comes from us; and what every
+//! answer carries.
+
+use super::fields::{Fields, encode};
+use super::frame;
+use super::routes::{Needs, Route};
+use super::staff::{SESSION_MAX, USE_GRAIN};
+use super::store::{self, Device};
+use super::visit::{FORM_COOKIE, Form, SESSION_COOKIE, Visit, new_token, token_hash};
+use crate::app::App;
+use crate::error::Result;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use http_body_util::BodyExt;
+use platform::http::{Answered, ClientAddress, Problem, codes, read_body};
+use platform::secrets::Secret;
+use serde_json::Value;
+
+/// Nothing inline, nothing from elsewhere, in nobody's frame.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+/// Largest body of a problem that is read to show it on a page.
+const PROBLEM_BYTES_MAX: usize = 64 * 1024;
+
+#[derive(Clone)]
+struct Gate {
+    app: App,
+    needs: Needs,
+    route: &'static str,
+}
+
+/// The handler of a page behind its guard.
+pub fn guarded(app: &App, route: &Route) -> MethodRouter<App> {
+    let gate = Gate {
+        app: app.clone(),
+        needs: route.needs,
+        route: route.path,
+    };
+    route
+        .handler
+        .clone()
+        .route_layer(from_fn_with_state(gate, pass))
+}
+
+async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let mut response = match gate.needs {
+        Needs::Nothing => next.run(request).await,
+        Needs::Nobody | Needs::Role(_) => visited(&gate, request, next).await,
+    };
+    finish(&gate.app, gate.needs, response.headers_mut());
+    response.extensions_mut().insert(Answered {
+        route: gate.route,
+        client: None,
+    });
+    response
+}
+
+/// The answer to somebody who looks.
+async fn visited(gate: &Gate, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match visit_of(&gate.app, &parts).await {
+        Ok((visit, cookie)) => {
+            let mut response = match enter(gate, &visit, (parts, body), next).await {
+                Ok(response) => response,
+                Err(problem) => problem.into_response(),
+            };
+            if is_problem(&response) {
+                response = page_of_problem(&visit, response).await;
+            }
+            let sets_one = response.headers().contains_key(header::SET_COOKIE);
+            if let (Some(cookie), false) = (cookie, sets_one) {
+                response.headers_mut().append(header::SET_COOKIE, cookie);
+            }
+            response
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Who looks; and the cookie that a browser without one is to keep.
+async fn visit_of(app: &App, request: &Parts) -> Result<(Visit, Option<HeaderValue>)> {
+    let now = app.clock.now();
+    let headers = &request.headers;
+    let address = request.extensions.get::<ClientAddress>();
+    let device = Device {
+        user_agent: text(headers, header::USER_AGENT).to_owned(),
+        address: address.map_or_else(String::new, |client| client.0.to_canonical().to_string()),
+    };
+    let place = request.uri.path_and_query();
+    let place = place
+        .map_or("/dashboard", |place| place.as_str())
+        .to_owned();
+    let mut tx = app.db.read().await?;
+    let shop = store::shop(&mut tx).await?;
+    let token = cookie(headers, SESSION_COOKIE);
+    if let Some(hash) = token.and_then(token_hash)
+        && let Some((staff, session)) = store::find_session(&mut tx, &hash).await?
+        && !session.is_over(now)
+    {
+        if session.last_used_at + USE_GRAIN <= now {
+            let id = session.id.clone();
+            app.db
+                .write(async move |tx| store::touch_session(tx, &id, now).await)
+                .await?;
+        }
+        let key = Secret::new(token.unwrap_or_default().to_owned());
+        let visit = Visit::new(Some((staff, session)), shop, key, device, (place, now));
+        return Ok((visit, None));
+    }
+    let known = cookie(headers, FORM_COOKIE).filter(|token| token_hash(token).is_some());
+    let (key, fresh) = match known {
+        Some(token) => (token.to_owned(), None),
+        None => {
+            let token = new_token();
+            let cookie = set_cookie(FORM_COOKIE, &token, None);
+            (token, Some(cookie))
+        }
+    };
+    let visit = Visit::new(None, shop, Secret::new(key), device, (place, now));
+    Ok((visit, fresh))
+}
+
+/// The handler's answer, if the visitor may have it.
+async fn enter(
+    gate: &Gate,
+    visit: &Visit,
+    (mut parts, mut body): (Parts, Body),
+    next: Next,
+) -> Result<Response> {
+    if let Needs::Role(least) = gate.needs {
+        let Some(staff) = visit.staff() else {
+            return to_sign_in(gate, visit, &parts.method).await;
+        };
+        if !staff.role.covers(least) {
+            let detail = format!(
+                "Your role is {}; this page is for the role {} and those above it.",
+                staff.role.shown(),
+                least.shown()
+            );
+            return Ok(frame::message(
+                visit,
+                StatusCode::FORBIDDEN,
+                "Not yours to open",
+                &detail,
+            ));
+        }
+    }
+    parts.extensions.insert(visit.clone());
+    if parts.method == Method::POST {
+        let fields = form(&parts.headers, std::mem::take(&mut body)).await?;
+        if !comes_from_us(&parts.headers) || !visit.knows(fields.exact("form")) {
+            let detail = "The form did not come from this browser's page, or the page is from before you signed in or out. \
+                Nothing was changed: go back, reload the page and send it again.";
+            return Ok(frame::message(
+                visit,
+                StatusCode::FORBIDDEN,
+                "Send it once more",
+                detail,
+            ));
+        }
+        parts.extensions.insert(Form(fields));
+    }
+    let request = Request::from_parts(parts, body);
+    Ok(next.run(request).await)
+}
+
+async fn to_sign_in(gate: &Gate, visit: &Visit, method: &Method) -> Result<Response> {
+    let nobody = !store::has_staff(&mut gate.app.db.read().await?).await?;
+    Ok(match *method {
+        Method::GET | Method::HEAD if visit.path() != "/dashboard" && !nobody => {
+            frame::see_other(&format!("/dashboard/sign-in?next={}", encode(visit.path())))
+        }
+        _ => frame::see_other("/dashboard/sign-in"),
+    })
+}
+
+async fn form(headers: &HeaderMap, body: Body) -> Result<Fields> {
+    let kind = text(headers, header::CONTENT_TYPE);
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Problem::new(
+            &codes::UNSUPPORTED_MEDIA_TYPE,
+            "a form is expected",
+        ));
+    }
+    let bytes = read_body(headers, body).await?;
+    let fields = std::str::from_utf8(&bytes).ok().and_then(Fields::parse);
+    fields.ok_or_else(|| Problem::new(&codes::INVALID_BODY, "this is not a form of the dashboard"))
+}
+
+/// What browsers say of the page that sent a form. Each of them says one of the two.
+fn comes_from_us(headers: &HeaderMap) -> bool {
+    if headers.contains_key("sec-fetch-site") {
+        return text(headers, HeaderName::from_static("sec-fetch-site")) == "same-origin";
+    }
+    let origin = text(headers, header::ORIGIN);
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
+    authority.is_some_and(|authority| authority == text(headers, header::HOST))
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> &str {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default()
+}
+
+/// The value of a cookie.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value)
+}
+
+/// `Set-Cookie` for a token that lives `seconds`, or as long as the browser is open.
+fn set_cookie(name: &str, token: &str, seconds: Option<u64>) -> HeaderValue {
+    let age = seconds.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
+    let text = format!("{name}={token}; Path=/; Secure; HttpOnly; SameSite=Lax{age}");
+    HeaderValue::from_str(&text).expect("letters, digits and punctuation")
+}
+
+/// Lets the browser keep a session, and forget what stood in for it.
+pub fn begin_session(response: &mut Response, token: &str) {
+    let headers = response.headers_mut();
+    let session = set_cookie(SESSION_COOKIE, token, Some(SESSION_MAX.as_secs()));
+    headers.append(header::SET_COOKIE, session);
+    headers.append(header::SET_COOKIE, set_cookie(FORM_COOKIE, "", Some(0)));
+}
+
+/// Lets the browser forget its session.
+pub fn end_session(response: &mut Response) {
+    let gone = set_cookie(SESSION_COOKIE, "", Some(0));
+    response.headers_mut().append(header::SET_COOKIE, gone);
+}
+
+fn is_problem(response: &Response) -> bool {
+    text(response.headers(), header::CONTENT_TYPE).starts_with("application/problem+json")
+}
+
+/// What a handler refused, as a page.
+async fn page_of_problem(visit: &Visit, response: Response) -> Response {
+    let status = response.status();
+    let body = http_body_util::Limited::new(response.into_body(), PROBLEM_BYTES_MAX);
+    let body = body.collect().await.map(|body| body.to_bytes());
+    let problem: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
+    let member = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
+    let (title, mut detail) = (member("title"), member("detail"));
+    if status.is_server_error() {
+        detail = format!("{detail} (request {})", member("request_id"));
+    }
+    let title = title.trim_end_matches('.');
+    frame::message(visit, status, title, &detail)
+}
+
+/// What every answer of the dashboard carries.
+fn finish(app: &App, needs: Needs, headers: &mut HeaderMap) {
+    const SAME: [(HeaderName, HeaderValue); 2] = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(CONTENT_SECURITY_POLICY),
+        ),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            HeaderValue::from_static("same-origin"),
+        ),
+    ];
+    headers.extend(SAME);
+    let vary = match needs {
+        Needs::Nothing => "Accept-Encoding",
+        Needs::Nobody | Needs::Role(_) => "Cookie, Accept-Encoding",
+    };
+    headers.insert(header::VARY, HeaderValue::from_static(vary));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    if app.config.public_url.starts_with("https://") {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+    }
+}

@@ -1,0 +1,82 @@
+//! `/dashboard`: what people see of the shop. Server-rendered pages that work without JavaScript.
+//!
+//! - [`routes`]: one line per page, each with the least role that it needs.
+//! - [`guard`]: what stands before every page: session, role, the origin of forms; and what every answer carries.
+//! - [`visit`]: who looks, and what their forms must prove.
+//! - [`staff`], [`role`], [`throttle`], [`fields`]: rules without I/O.
+//! - [`frame`], [`show`], [`chart`]: how pages look; their text is in `templates/`, their style in `assets/`.
+//!
+//! What a page changes it changes by the same functions as the API and the command line.
+
+pub mod accounts;
+pub mod api;
+pub mod assets;
+pub mod chart;
+pub mod fields;
+pub mod figures;
+pub mod frame;
+pub mod guard;
+pub mod password;
+pub mod role;
+pub mod routes;
+pub mod show;
+pub mod staff;
+pub mod store;
+pub mod throttle;
+pub mod visit;
+
+pub use guard::CONTENT_SECURITY_POLICY;
+pub use role::Role;
+pub use routes::{Needs, router, routes};
+
+/// What the chapter keeps in memory; one for the process.
+#[derive(Debug, Default)]
+pub struct Dashboard {
+    pub throttle: throttle::Throttle,
+}
+
+/// What to say at the start about a `public_url` under which browsers refuse the dashboard's cookies; nothing
+/// when all is well. They keep a `Secure` cookie over HTTPS, and over HTTP from the machine itself.
+pub fn cookie_warning(public_url: &str) -> Option<String> {
+    let rest = public_url.strip_prefix("http://")?;
+    let host = rest.split('/').next().unwrap_or_default();
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let own = host == "localhost"
+        || host.ends_with(".localhost")
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    (!own).then(|| {
+        format!(
+            "Nobody can sign in to the dashboard at {public_url}: over plain HTTP browsers keep its cookie only on the \
+            machine itself. Put HTTPS in front and set --public-url https://…, or open it by an SSH tunnel.\n"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cookie_warning;
+
+    #[test]
+    fn plain_http_from_elsewhere_is_warned_of() {
+        for fine in [
+            "https://shop.example.com",
+            "http://127.0.0.1:8080",
+            "http://localhost:80",
+            "http://[::1]:9",
+        ] {
+            assert_eq!(cookie_warning(fine), None, "{fine}");
+        }
+        for refused in [
+            "http://shop.example.com",
+            "http://192.168.1.7:8080",
+            "http://[fd00::1]",
+        ] {
+            assert!(cookie_warning(refused).is_some(), "{refused}");
+        }
+    }
+}

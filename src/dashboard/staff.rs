@@ -1,0 +1,268 @@
+//! Who works in the dashboard: accounts, their sessions and one-time links, and the rules of their lives.
+
+use super::role::Role;
+use crate::money::Currency;
+use jiff::tz::TimeZone;
+use platform::clock::Timestamp;
+use platform::id_type;
+use std::time::Duration;
+
+id_type! { /// A member of staff.
+StaffId, "stf" }
+
+/// A session that nobody used for so long is over.
+pub const IDLE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
+/// A session is over after so long, used or not.
+pub const SESSION_MAX: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// How exactly the last use of a session is written down.
+pub const USE_GRAIN: Duration = Duration::from_secs(60);
+/// Shortest password, in characters.
+pub const PASSWORD_CHARS_MIN: usize = 12;
+/// Longest password, in bytes: hashing takes time with length.
+pub const PASSWORD_BYTES_MAX: usize = 256;
+/// Longest name of the shop, in characters.
+const SHOP_NAME_CHARS_MAX: usize = 100;
+
+/// An account.
+#[derive(Clone, Debug)]
+pub struct Staff {
+    pub id: StaffId,
+    pub email: String,
+    pub role: Role,
+    pub theme: Theme,
+    pub created_at: Timestamp,
+    /// The last time.
+    pub signed_in_at: Option<Timestamp>,
+    pub disabled_at: Option<Timestamp>,
+}
+
+/// The colours that a member of staff wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Theme {
+    /// Those of the device.
+    #[default]
+    System,
+    Light,
+    Dark,
+}
+
+impl Theme {
+    pub const ALL: [Theme; 3] = [Theme::System, Theme::Light, Theme::Dark];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Theme::System => "system",
+            Theme::Light => "light",
+            Theme::Dark => "dark",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Theme> {
+        Theme::ALL.into_iter().find(|theme| theme.as_str() == text)
+    }
+}
+
+/// A session as it is stored.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub id: String,
+    pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub user_agent: String,
+    pub address: String,
+}
+
+impl Session {
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.expires_at || now >= self.last_used_at + IDLE_MAX
+    }
+}
+
+/// What a one-time link is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkKind {
+    /// Makes the owner's account.
+    Setup,
+    /// Lets somebody who was invited choose a password.
+    Invitation,
+    /// Lets somebody choose another password.
+    Reset,
+}
+
+impl LinkKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LinkKind::Setup => "setup",
+            LinkKind::Invitation => "invitation",
+            LinkKind::Reset => "reset",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<LinkKind> {
+        [LinkKind::Setup, LinkKind::Invitation, LinkKind::Reset]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
+
+    /// How long it can be used.
+    pub fn life(self) -> Duration {
+        let hours = match self {
+            LinkKind::Setup => 24,
+            LinkKind::Invitation => 7 * 24,
+            LinkKind::Reset => 1,
+        };
+        Duration::from_secs(hours * 60 * 60)
+    }
+
+    /// Where it leads.
+    pub fn path(self) -> &'static str {
+        match self {
+            LinkKind::Setup => "/dashboard/setup",
+            LinkKind::Invitation | LinkKind::Reset => "/dashboard/password",
+        }
+    }
+}
+
+/// The shop.
+#[derive(Clone, Debug)]
+pub struct Shop {
+    pub name: String,
+    pub currency: Currency,
+    pub time_zone: String,
+}
+
+impl Default for Shop {
+    /// What is shown until somebody says otherwise.
+    fn default() -> Shop {
+        Shop {
+            name: "Tradepost".to_owned(),
+            currency: Currency::parse("USD").expect("in the table"),
+            time_zone: "UTC".to_owned(),
+        }
+    }
+}
+
+impl Shop {
+    /// Checks what somebody typed.
+    ///
+    /// # Errors
+    /// The field and a sentence that says what was expected.
+    pub fn parse(
+        name: &str,
+        currency: &str,
+        time_zone: &str,
+    ) -> Result<Shop, (&'static str, &'static str)> {
+        let name = name.trim();
+        let plain = !name.chars().any(char::is_control);
+        if name.is_empty() || name.chars().count() > SHOP_NAME_CHARS_MAX || !plain {
+            return Err(("shop", "Give the shop a name of 1 to 100 characters."));
+        }
+        let currency = Currency::parse(currency)
+            .map_err(|_| ("currency", "Choose one of the currencies in the list."))?;
+        if TimeZone::get(time_zone).is_err() {
+            let expected = "Give a time zone such as Europe/Vienna or UTC.";
+            return Err(("time_zone", expected));
+        }
+        Ok(Shop {
+            name: name.to_owned(),
+            currency,
+            time_zone: time_zone.to_owned(),
+        })
+    }
+
+    pub fn zone(&self) -> TimeZone {
+        TimeZone::get(&self.time_zone).unwrap_or(TimeZone::UTC)
+    }
+}
+
+/// The email address in `text`.
+///
+/// # Errors
+/// A sentence that says what was expected.
+pub fn parse_email(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    let whole = text.split_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty() && !domain.is_empty() && !domain.contains('@')
+    });
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    match whole && plain && text.len() <= 254 && !text.contains(['<', '>', '"', '\'']) {
+        true => Ok(text.to_owned()),
+        false => Err("Give an email address such as ada@example.com."),
+    }
+}
+
+/// Whether `password` may be chosen by the owner of `email`. Length is what counts (NIST SP 800-63B §3.1.1.2).
+///
+/// # Errors
+/// A sentence that says what was expected.
+pub fn check_password(password: &str, email: &str) -> Result<(), &'static str> {
+    let folded = password.to_lowercase();
+    let local = email.split('@').next().unwrap_or_default().to_lowercase();
+    let mut characters: Vec<char> = folded.chars().collect();
+    let count = characters.len();
+    characters.sort_unstable();
+    characters.dedup();
+    if count < PASSWORD_CHARS_MIN {
+        Err("Use at least 12 characters; four random words are good.")
+    } else if password.len() > PASSWORD_BYTES_MAX {
+        Err("Use at most 256 bytes.")
+    } else if characters.len() < 5 {
+        Err("Use more than four different characters.")
+    } else if local.len() > 3 && folded.contains(&local) {
+        Err("Leave your email address out of the password.")
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_long_and_not_the_email() {
+        assert!(check_password("correct horse battery", "ada@example.com").is_ok());
+        for bad in [
+            "",
+            "short",
+            "aaaaaaaaaaaaaaaaaa",
+            "abababababababab",
+            "Grace2026-Grace2026",
+        ] {
+            assert!(check_password(bad, "grace@example.com").is_err(), "{bad}");
+        }
+        assert!(check_password(&"long enough".repeat(40), "a@b").is_err());
+    }
+
+    #[test]
+    fn emails_have_one_at_and_nothing_odd() {
+        assert_eq!(
+            parse_email(" ada@example.com ").as_deref(),
+            Ok("ada@example.com")
+        );
+        for bad in ["", "a", "@b", "a@", "a b@c", "a@b@c", "<a@b>", "\u{e9}@b"] {
+            assert!(parse_email(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_session_ends_idle_or_old() {
+        let at = |hours: u64| Timestamp::from_micros(0) + Duration::from_secs(hours * 3600);
+        let session = Session {
+            id: "ses_1".into(),
+            created_at: at(0),
+            last_used_at: at(10),
+            expires_at: at(336),
+            user_agent: String::new(),
+            address: String::new(),
+        };
+        assert!(!session.is_over(at(21)));
+        assert!(session.is_over(at(22)));
+        let busy = Session {
+            last_used_at: at(335),
+            ..session
+        };
+        assert!(!busy.is_over(at(335)) && busy.is_over(at(336)));
+    }
+}

@@ -1,0 +1,399 @@
+//! All SQL of the dashboard's own tables. Figures over the shop are in `figures/store.rs`.
+
+use super::role::Role;
+use super::staff::{LinkKind, Session, Shop, Staff, StaffId, Theme};
+use crate::money::Currency;
+use platform::clock::Timestamp;
+use platform::db::{DbError, Param, Row, Select, Tx};
+use platform::http::Page;
+use platform::id::new_id;
+use platform::params;
+
+/// Most accounts and most sessions listed.
+const LIST_MAX: i64 = 500;
+/// Most characters kept of what a browser says it is.
+const USER_AGENT_CHARS_MAX: usize = 300;
+
+const STAFF: &str = "s.id, s.email, s.role, s.theme, s.created_at, s.signed_in_at, s.disabled_at";
+const SESSION: &str = "n.id, n.created_at, n.last_used_at, n.expires_at, n.user_agent, n.address";
+
+fn unreadable(index: usize, what: &str) -> DbError {
+    DbError::Column {
+        index,
+        reason: format!("`{what}` is not one of the known names"),
+    }
+}
+
+fn named<T>(row: &Row<'_>, index: usize, parse: impl Fn(&str) -> Option<T>) -> Result<T, DbError> {
+    let name: &str = row.get(index)?;
+    parse(name).ok_or_else(|| unreadable(index, name))
+}
+
+fn staff(row: &Row<'_>) -> Result<Staff, DbError> {
+    Ok(Staff {
+        id: row.get(0)?,
+        email: row.get(1)?,
+        role: named(row, 2, Role::parse)?,
+        theme: named(row, 3, Theme::parse)?,
+        created_at: row.get(4)?,
+        signed_in_at: row.get(5)?,
+        disabled_at: row.get(6)?,
+    })
+}
+
+fn session(row: &Row<'_>, from: usize) -> Result<Session, DbError> {
+    Ok(Session {
+        id: row.get(from)?,
+        created_at: row.get(from + 1)?,
+        last_used_at: row.get(from + 2)?,
+        expires_at: row.get(from + 3)?,
+        user_agent: row.get(from + 4)?,
+        address: row.get(from + 5)?,
+    })
+}
+
+fn folded(email: &str) -> String {
+    email.to_ascii_lowercase()
+}
+
+// ---- accounts ----------------------------------------------------------------------------------
+
+/// Whether anybody has an account.
+pub async fn has_staff(tx: &mut Tx) -> Result<bool, DbError> {
+    let found = tx
+        .fetch_optional("SELECT id FROM staff LIMIT 1", &[], |_| Ok(()))
+        .await?;
+    Ok(found.is_some())
+}
+
+/// All accounts, oldest first, at most 500.
+pub async fn list(tx: &mut Tx) -> Result<Vec<Staff>, DbError> {
+    let sql = format!("SELECT {STAFF} FROM staff s ORDER BY s.created_at, s.id LIMIT $1");
+    tx.fetch_all(&sql, params![LIST_MAX], staff).await
+}
+
+/// The account with this email, whatever the case, and the hash of its password.
+pub async fn find_by_email(
+    tx: &mut Tx,
+    email: &str,
+) -> Result<Option<(Staff, Option<String>)>, DbError> {
+    let sql = format!("SELECT {STAFF}, s.password_hash FROM staff s WHERE s.email_folded = $1");
+    tx.fetch_optional(&sql, params![folded(email)], |row| {
+        Ok((staff(row)?, row.get(7)?))
+    })
+    .await
+}
+
+/// Stores a new account without a password.
+///
+/// # Errors
+/// [`DbError::Unique`] `staff_email_folded` when the email is taken.
+pub async fn insert(
+    tx: &mut Tx,
+    email: &str,
+    role: Role,
+    now: Timestamp,
+) -> Result<StaffId, DbError> {
+    let id = StaffId::new();
+    let sql = "INSERT INTO staff (id, email, email_folded, role, theme, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, 'system', $5, $5)";
+    tx.execute(sql, params![id, email, folded(email), role.as_str(), now])
+        .await?;
+    Ok(id)
+}
+
+/// Gives an account another password.
+pub async fn set_password(
+    tx: &mut Tx,
+    id: &StaffId,
+    hash: &str,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let sql = "UPDATE staff SET password_hash = $2, updated_at = $3 WHERE id = $1";
+    tx.execute(sql, params![id, hash, now]).await.map(drop)
+}
+
+/// Gives an account other colours.
+pub async fn set_theme(tx: &mut Tx, id: &StaffId, theme: Theme) -> Result<(), DbError> {
+    let sql = "UPDATE staff SET theme = $2 WHERE id = $1";
+    tx.execute(sql, params![id, theme.as_str()]).await.map(drop)
+}
+
+/// Notes that somebody signed in.
+pub async fn signed_in(tx: &mut Tx, id: &StaffId, now: Timestamp) -> Result<(), DbError> {
+    let sql = "UPDATE staff SET signed_in_at = $2 WHERE id = $1";
+    tx.execute(sql, params![id, now]).await.map(drop)
+}
+
+/// Closes an account; what was closed first stays.
+pub async fn disable(tx: &mut Tx, id: &StaffId, now: Timestamp) -> Result<(), DbError> {
+    let sql =
+        "UPDATE staff SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1";
+    tx.execute(sql, params![id, now]).await?;
+    tx.execute(
+        "UPDATE staff_links SET used_at = $2 WHERE staff_id = $1 AND used_at IS NULL",
+        params![id, now],
+    )
+    .await?;
+    end_sessions(tx, id, None).await
+}
+
+// ---- sessions ----------------------------------------------------------------------------------
+
+/// Who holds the session of this token, unless its account is closed.
+pub async fn find_session(
+    tx: &mut Tx,
+    token_hash: &str,
+) -> Result<Option<(Staff, Session)>, DbError> {
+    let sql = format!(
+        "SELECT {STAFF}, {SESSION} FROM staff_sessions n JOIN staff s ON s.id = n.staff_id
+        WHERE n.token_hash = $1 AND s.disabled_at IS NULL"
+    );
+    tx.fetch_optional(&sql, params![token_hash], |row| {
+        Ok((staff(row)?, session(row, 7)?))
+    })
+    .await
+}
+
+/// Who is where: what is noted of a new session.
+#[derive(Clone, Debug)]
+pub struct Device {
+    pub user_agent: String,
+    pub address: String,
+}
+
+/// Begins a session, and forgets those that are over.
+pub async fn insert_session(
+    tx: &mut Tx,
+    id: &StaffId,
+    token_hash: &str,
+    device: &Device,
+    (now, end): (Timestamp, Timestamp),
+) -> Result<(), DbError> {
+    tx.execute(
+        "DELETE FROM staff_sessions WHERE expires_at <= $1",
+        params![now],
+    )
+    .await?;
+    let agent: String = device
+        .user_agent
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(USER_AGENT_CHARS_MAX)
+        .collect();
+    let sql = "INSERT INTO staff_sessions (id, token_hash, staff_id, created_at, last_used_at, expires_at, user_agent, address)
+        VALUES ($1, $2, $3, $4, $4, $5, $6, $7)";
+    tx.execute(
+        sql,
+        params![
+            new_id("ses"),
+            token_hash,
+            id,
+            now,
+            end,
+            agent,
+            device.address
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+/// Notes that a session was used.
+pub async fn touch_session(tx: &mut Tx, id: &str, now: Timestamp) -> Result<(), DbError> {
+    let sql = "UPDATE staff_sessions SET last_used_at = $2 WHERE id = $1 AND last_used_at < $2";
+    tx.execute(sql, params![id, now]).await.map(drop)
+}
+
+/// The sessions of one account, the one used last first.
+pub async fn sessions(tx: &mut Tx, id: &StaffId) -> Result<Vec<Session>, DbError> {
+    let sql = format!(
+        "SELECT {SESSION} FROM staff_sessions n WHERE n.staff_id = $1
+        ORDER BY n.last_used_at DESC, n.id LIMIT $2"
+    );
+    tx.fetch_all(&sql, params![id, LIST_MAX], |row| session(row, 0))
+        .await
+}
+
+/// Ends one session of an account; whether there was one.
+pub async fn end_session(tx: &mut Tx, id: &StaffId, session: &str) -> Result<bool, DbError> {
+    let sql = "DELETE FROM staff_sessions WHERE staff_id = $1 AND id = $2";
+    Ok(tx.execute(sql, params![id, session]).await? > 0)
+}
+
+/// Ends the session of a token.
+pub async fn end_session_of(tx: &mut Tx, token_hash: &str) -> Result<(), DbError> {
+    let sql = "DELETE FROM staff_sessions WHERE token_hash = $1";
+    tx.execute(sql, params![token_hash]).await.map(drop)
+}
+
+/// Ends all sessions of an account but the one called `but`.
+pub async fn end_sessions(tx: &mut Tx, id: &StaffId, but: Option<&str>) -> Result<(), DbError> {
+    let sql = "DELETE FROM staff_sessions WHERE staff_id = $1 AND id <> $2";
+    tx.execute(sql, params![id, but.unwrap_or_default()])
+        .await
+        .map(drop)
+}
+
+// ---- links -------------------------------------------------------------------------------------
+
+/// Stores a one-time link, and forgets those that are over. Of one account only the newest works.
+pub async fn insert_link(
+    tx: &mut Tx,
+    token_hash: &str,
+    kind: LinkKind,
+    staff_id: Option<&StaffId>,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    tx.execute(
+        "DELETE FROM staff_links WHERE expires_at <= $1 OR staff_id = $2",
+        params![now, staff_id],
+    )
+    .await?;
+    let sql = "INSERT INTO staff_links (token_hash, kind, staff_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)";
+    tx.execute(
+        sql,
+        params![token_hash, kind.as_str(), staff_id, now, now + kind.life()],
+    )
+    .await
+    .map(drop)
+}
+
+/// What a link is for and whose it is, while it can be used.
+pub async fn find_link(
+    tx: &mut Tx,
+    token_hash: &str,
+    now: Timestamp,
+) -> Result<Option<(LinkKind, Option<Staff>)>, DbError> {
+    let sql = "SELECT kind, staff_id FROM staff_links
+        WHERE token_hash = $1 AND used_at IS NULL AND expires_at > $2";
+    let found = tx
+        .fetch_optional(sql, params![token_hash, now], |row| {
+            let id: Option<StaffId> = row.get(1)?;
+            Ok((named(row, 0, LinkKind::parse)?, id))
+        })
+        .await?;
+    let Some((kind, id)) = found else {
+        return Ok(None);
+    };
+    let Some(id) = id else {
+        return Ok(Some((kind, None)));
+    };
+    let sql = format!("SELECT {STAFF} FROM staff s WHERE s.id = $1 AND s.disabled_at IS NULL");
+    let owner = tx.fetch_optional(&sql, params![id], staff).await?;
+    Ok(owner.map(|owner| (kind, Some(owner))))
+}
+
+/// Uses a link up; `false` when somebody was faster. Check and change are one statement.
+pub async fn use_link(tx: &mut Tx, token_hash: &str, now: Timestamp) -> Result<bool, DbError> {
+    let sql = "UPDATE staff_links SET used_at = $2
+        WHERE token_hash = $1 AND used_at IS NULL AND expires_at > $2";
+    Ok(tx.execute(sql, params![token_hash, now]).await? > 0)
+}
+
+// ---- shop --------------------------------------------------------------------------------------
+
+/// The shop, once it was set up.
+pub async fn shop(tx: &mut Tx) -> Result<Option<Shop>, DbError> {
+    let sql = "SELECT name, currency, time_zone FROM shop WHERE id = 'shop'";
+    tx.fetch_optional(sql, &[], |row| {
+        Ok(Shop {
+            name: row.get(0)?,
+            currency: named(row, 1, |code| Currency::parse(code).ok())?,
+            time_zone: row.get(2)?,
+        })
+    })
+    .await
+}
+
+/// Stores the shop.
+///
+/// # Errors
+/// [`DbError::Unique`] or [`DbError::Constraint`] when it was set up before.
+pub async fn insert_shop(tx: &mut Tx, shop: &Shop, now: Timestamp) -> Result<(), DbError> {
+    let sql = "INSERT INTO shop (id, name, currency, time_zone, created_at, updated_at) VALUES ('shop', $1, $2, $3, $4, $4)";
+    tx.execute(
+        sql,
+        params![shop.name, shop.currency.as_str(), shop.time_zone, now],
+    )
+    .await
+    .map(drop)
+}
+
+// ---- audit log ---------------------------------------------------------------------------------
+
+/// Something that somebody did.
+#[derive(Clone, Debug)]
+pub struct Deed {
+    pub id: String,
+    pub at: Timestamp,
+    /// The email of who did it, as it was then.
+    pub who: String,
+    pub action: String,
+    pub object_type: String,
+    pub object_id: String,
+    pub address: String,
+}
+
+/// Who does something, and from where.
+#[derive(Clone, Copy, Debug)]
+pub struct Doer<'a> {
+    /// A staff id, or what acts instead.
+    pub actor: &'a str,
+    pub who: &'a str,
+    pub address: &'a str,
+    pub now: Timestamp,
+}
+
+/// Adds to the audit log.
+pub async fn note(
+    tx: &mut Tx,
+    doer: Doer<'_>,
+    action: &str,
+    (object_type, object_id): (&str, &str),
+) -> Result<(), DbError> {
+    let sql = "INSERT INTO audit_log (id, at, actor, who, action, object_type, object_id, address)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    tx.execute(
+        sql,
+        params![
+            new_id("aud"),
+            doer.now,
+            doer.actor,
+            doer.who,
+            action,
+            object_type,
+            object_id,
+            doer.address
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+/// A page of the audit log, newest first.
+pub async fn deeds(tx: &mut Tx, page: &Page) -> Result<Vec<Deed>, DbError> {
+    let mut select = Select::new(
+        "SELECT id, at, who, action, object_type, object_id, address FROM audit_log WHERE TRUE",
+    );
+    if let Some((at, id)) = page.after_time_and_id() {
+        let key = [Param::Int(at), Param::Text(id)];
+        select.push("AND").bind("(at, id) < ({}, {})", &key);
+    }
+    select
+        .push("ORDER BY at DESC, id DESC")
+        .window(page.fetch(), page.offset);
+    select
+        .fetch_all(tx, |row| {
+            Ok(Deed {
+                id: row.get(0)?,
+                at: row.get(1)?,
+                who: row.get(2)?,
+                action: row.get(3)?,
+                object_type: row.get(4)?,
+                object_id: row.get(5)?,
+                address: row.get(6)?,
+            })
+        })
+        .await
+}
