@@ -105,10 +105,12 @@ pub async fn list(
     let (column, direction) = (sort.column(), direction(sort));
     let by_text = matches!(sort, Sort::Title | Sort::TitleDown);
     let inner = list_select(query, page, at.micros());
+    let products = match page.offset {
+        0 => format!("({}) p", inner.sql()),
+        _ => format!("({}) page JOIN products p ON p.id = page.id", inner.sql()),
+    };
     let sql = format!(
-        "SELECT {HEAD_COLUMNS}, p.{column} FROM ({}) page JOIN products p ON p.id = page.id {WITH_LEVELS} \
-        ORDER BY p.{column}{direction}, p.id{direction}",
-        inner.sql()
+        "SELECT {HEAD_COLUMNS}, p.{column} FROM {products} {WITH_LEVELS} ORDER BY p.{column}{direction}, p.id{direction}"
     );
     let mut heads = Vec::new();
     tx.for_each(&sql, inner.params(), |row| {
@@ -150,13 +152,19 @@ pub async fn count(tx: &mut Tx, query: &ListProducts, at_micros: i64) -> Result<
         .await
 }
 
-/// The page of [`list`]: which products, in which order. It takes no more than the index of the order holds, so that
-/// rows that are only skipped are not looked at.
+/// The page of [`list`]: which products, in which order. Where rows are skipped it takes no more than the index of the
+/// order holds, so that what is only skipped is not looked at.
 pub fn list_select<'a>(query: &'a ListProducts, page: &'a Page, at_micros: i64) -> Select<'a> {
     let sort = query.sort.unwrap_or_default();
     let (column, direction) = (sort.column(), direction(sort));
     let compare = if sort.is_descending() { "<" } else { ">" };
-    let mut select = Select::new("SELECT id FROM products WHERE deleted_at IS NULL");
+    let columns = match page.offset {
+        0 => format!("id, version, {column}"),
+        _ => "id".to_owned(),
+    };
+    let mut select = Select::new(&format!(
+        "SELECT {columns} FROM products WHERE deleted_at IS NULL"
+    ));
     filter(&mut select, query, at_micros);
     let key = match sort {
         Sort::Title | Sort::TitleDown => page.after.as_deref().and_then(|after| match after {
