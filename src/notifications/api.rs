@@ -10,7 +10,8 @@ use crate::app::App;
 use crate::error::{self, Result};
 use crate::metadata::Metadata;
 use crate::oauth::Caller;
-use crate::users::UserId;
+use crate::users::store::Remembered;
+use crate::users::{self, UserId};
 use axum::extract::{OriginalUri, State};
 use platform::http::{
     Command, Operation, Page, PageQuery, Path, Problem, Query, Reply, codes, given,
@@ -70,6 +71,11 @@ fn unknown_user(id: &UserId) -> Problem {
     Problem::new(&error::UNKNOWN_USER, detail.clone()).at("#/user_id", "unknown_user", detail)
 }
 
+fn forgotten_user(id: &UserId) -> Problem {
+    let detail = format!("`{id}` was anonymized: nothing can be sent to them");
+    Problem::new(&error::USER_ANONYMIZED, detail.clone()).at("#/user_id", "user_anonymized", detail)
+}
+
 /// What `POST /v2/notifications` promises.
 pub fn create_operation() -> Operation {
     Operation::new("createNotification", "Notifications", "Sends a notification.")
@@ -86,7 +92,7 @@ pub fn create_operation() -> Operation {
         }))
         .returns::<Notification>(202, "It is queued; `Location` is where it can be watched.")
         .example(example())
-        .errors(&[&error::UNKNOWN_USER])
+        .errors(&[&error::UNKNOWN_USER, &error::USER_ANONYMIZED])
 }
 
 fn example() -> serde_json::Value {
@@ -123,8 +129,10 @@ pub async fn create(
     new.check()?;
     let now = app.clock.now();
     app.write_once(once, async move |tx| {
-        if !store::user_exists(tx, &new.user_id).await? {
-            return Err(unknown_user(&new.user_id));
+        match users::store::hold(tx, &new.user_id).await? {
+            None => return Err(unknown_user(&new.user_id)),
+            Some(Remembered::No) => return Err(forgotten_user(&new.user_id)),
+            Some(Remembered::Yes) => {}
         }
         let queued = Notification {
             id: NotificationId::new(),

@@ -8,4 +8,19 @@ pub mod jobs;
 pub mod notification;
 pub mod store;
 
-pub use notification::{Channel, NotificationId, Priority, Reason, Status};
+pub use notification::{Channel, NotificationBody, NotificationId, Priority, Reason, Status};
+
+use crate::users::UserId;
+use platform::db::{DbError, Tx};
+
+/// Notifications in one copy for a person, oldest first; the list of notifications has those after them.
+const COPY_NOTIFICATIONS_MAX: i64 = 10_000;
+
+/// What was sent to `user_id`, at most 10,000 notifications. Belongs in a snapshot.
+pub async fn copy(tx: &mut Tx, user_id: &UserId) -> Result<Vec<NotificationBody>, DbError> {
+    let mut notifications = Vec::new();
+    for id in store::ids_of(tx, user_id, COPY_NOTIFICATIONS_MAX).await? {
+        notifications.extend(store::find(tx, &id).await?);
+    }
+    Ok(notifications)
+}

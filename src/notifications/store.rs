@@ -15,15 +15,6 @@ use platform::params;
 /// Transitions read of one notification: eight tries make 17, and a lost lease adds one each time.
 const TRANSITIONS_MAX: i64 = 200;
 
-/// Whether messages can be addressed to this user.
-pub async fn user_exists(tx: &mut Tx, id: &UserId) -> Result<bool, DbError> {
-    let sql = "SELECT id FROM users WHERE id = $1 AND deleted_at IS NULL";
-    let found = tx
-        .fetch_optional(sql, params![id], |row| row.get::<String>(0))
-        .await?;
-    Ok(found.is_some())
-}
-
 /// Inserts a queued notification with its first transition.
 pub async fn insert(
     tx: &mut Tx,
@@ -220,6 +211,17 @@ pub async fn list(
         .push("ORDER BY created_at, id")
         .window(page.fetch(), page.offset);
     select.fetch_all(tx, notification).await
+}
+
+/// Those to one user, oldest first, at most `limit`.
+pub async fn ids_of(
+    tx: &mut Tx,
+    user_id: &UserId,
+    limit: i64,
+) -> Result<Vec<NotificationId>, DbError> {
+    let sql = "SELECT id FROM notifications WHERE user_id = $1 ORDER BY created_at, id LIMIT $2";
+    tx.fetch_all(sql, params![user_id, limit], |row| row.get(0))
+        .await
 }
 
 /// How many the filter lets through.

@@ -108,11 +108,7 @@ async fn run(gate: &Gate, request: Request, next: Next) -> Response {
 
 /// The caller behind the `Authorization` header (RFC 6750 §2.1), if its token allows `scope`.
 fn authenticate(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
-    let metadata = format_args!(
-        "resource_metadata=\"{}/.well-known/oauth-protected-resource/v2\"",
-        app.config.public_url
-    )
-    .to_string();
+    let metadata = Metadata(&app.config.public_url);
     let Some(given) = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -151,6 +147,19 @@ fn authenticate(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Caller, 
         client_id: Arc::from(claims.client_id.as_str()),
         scopes: claims.scope,
     })
+}
+
+/// Where a client that was refused learns who issues tokens (RFC 9728 §5.1).
+struct Metadata<'a>(&'a str);
+
+impl std::fmt::Display for Metadata<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "resource_metadata=\"{}/.well-known/oauth-protected-resource/v2\"",
+            self.0
+        )
+    }
 }
 
 type Limits = [(HeaderName, HeaderValue); 5];

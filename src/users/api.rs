@@ -4,7 +4,7 @@ use super::user::{NewUser, User, UserPatch};
 use super::{UserId, UserItem, UserStatus, store};
 use crate::app::App;
 use crate::error::{DUPLICATE, Result, USER_ANONYMIZED, not_found};
-use crate::notifications;
+use crate::notifications::{self, NotificationBody};
 use crate::oauth::{Caller, Scope};
 use crate::orders::person::Spending;
 use crate::orders::{Order, person};
@@ -82,6 +82,8 @@ pub struct UserExport {
     pub user: UserBody,
     /// Oldest first, at most 10,000; those after them are in the list of orders.
     pub orders: Vec<Order>,
+    /// What was sent to them, oldest first, at most 10,000; those after them are in the list of notifications.
+    pub notifications: Vec<NotificationBody>,
 }
 
 /// What is forgotten with a user.
@@ -345,27 +347,32 @@ pub async fn anonymize(
 /// What `GET /v2/users/{id}/export` promises.
 pub fn export_operation() -> Operation {
     Operation::new("exportUser", "Users", "Retrieves everything that is kept about a person.")
-        .describe("For the person's right of access. It contains orders, so the token needs `orders:read` too.")
-        .returns::<UserExport>(200, "The user and their orders.")
+        .describe("For the person's right of access. It contains orders and notifications, so the token needs \
+            `orders:read` and `notifications:read` too.")
+        .returns::<UserExport>(200, "The user, their orders and what was sent to them.")
         .example(json!({
-            "exported_at": "2023-10-28T09:00:00Z", "user": alice(), "orders": []
+            "exported_at": "2023-10-28T09:00:00Z", "user": alice(), "orders": [], "notifications": []
         }))
 }
 
 /// `GET /v2/users/{id}/export`.
 pub async fn export(State(app): State<App>, caller: Caller, Path(id): Path) -> Result<Reply> {
-    if !caller.scopes.contains(Scope::OrdersRead) {
-        let detail = format!("this needs the scope {} too", Scope::OrdersRead.name());
-        return Err(Problem::new(&codes::INSUFFICIENT_SCOPE, detail));
+    for scope in [Scope::OrdersRead, Scope::NotificationsRead] {
+        if !caller.scopes.contains(scope) {
+            let detail = format!("this needs the scope {} too", scope.name());
+            return Err(Problem::new(&codes::INSUFFICIENT_SCOPE, detail));
+        }
     }
     let exported_at = app.clock.now();
     let export = app.db.snapshot(async move |tx| {
         let user = load(tx, &id).await?;
         let orders = person::copy(tx, &user.user.id).await?;
+        let notifications = notifications::copy(tx, &user.user.id).await?;
         Ok::<_, Problem>(UserExport {
             exported_at,
             user,
             orders,
+            notifications,
         })
     });
     Ok(Reply::json(StatusCode::OK, &export.await?))

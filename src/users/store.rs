@@ -219,6 +219,26 @@ pub async fn buyer(tx: &mut Tx, id: &UserId) -> Result<Option<(String, bool)>, D
     .await
 }
 
+/// Whether a user's person is still known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remembered {
+    Yes,
+    /// The user was anonymised.
+    No,
+}
+
+/// The user, held as by [`buyer`].
+pub async fn hold(tx: &mut Tx, id: &UserId) -> Result<Option<Remembered>, DbError> {
+    let sql = "SELECT anonymized_at FROM users WHERE id = $1 AND deleted_at IS NULL";
+    tx.fetch_held(sql, params![id], |row| {
+        Ok(match row.get::<Option<i64>>(0)? {
+            None => Remembered::Yes,
+            Some(_) => Remembered::No,
+        })
+    })
+    .await
+}
+
 /// Whether there is a user called `id`, anonymised or not.
 pub async fn exists(tx: &mut Tx, id: &UserId) -> Result<bool, DbError> {
     let sql = "SELECT id FROM users WHERE id = $1 AND deleted_at IS NULL";

@@ -634,6 +634,12 @@ async fn what_was_said_to_a_forgotten_person_is_gone() {
         );
         let again = once(name).await;
         assert_eq!((again.status, again.code()), (410, "answer_erased".into()));
+        let more = client.post("/v2/notifications", said.clone()).await;
+        let (status, code) = match forget {
+            "delete" => (422, "unknown_user"),
+            _ => (409, "user_anonymized"),
+        };
+        assert_eq!((more.status, more.code()), (status, code.into()));
         let after = client.get(&sent).await;
         assert_ne!(before.header("etag"), after.header("etag"), "it shows less");
         let after = after.json();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tradepost::error::Result;
 use tradepost::users::{self, User, demo_users};
 
-const ALL: &str = "users:read users:write orders:read";
+const ALL: &str = "users:read users:write orders:read notifications:read notifications:write";
 
 async fn store(app: &TestApp, users: Vec<User>) {
     let now = app.clock.now();
@@ -791,8 +791,10 @@ async fn orders_are_summed_by_currency() {
 }
 
 #[tokio::test]
-async fn an_export_holds_all_and_needs_both_scopes() {
+async fn an_export_holds_all_and_needs_each_scope() {
     let (app, shop) = with_demo_users().await;
+    let said = json!({ "user_id": "user_123", "message": "Shipped!", "type": "sms" });
+    assert_eq!(shop.post("/v2/notifications", said).await.status, 202);
     add_order(&app, "ord_1", "1001", ["order", "confirmed", "USD"], 1999).await;
     let export = shop.get("/v2/users/user_123/export").await.json();
     assert_eq!(export["user"]["profile"]["first_name"], "Alice");
@@ -807,11 +809,22 @@ async fn an_export_holds_all_and_needs_both_scopes() {
         ),
         (&json!("1001"), &json!(1999))
     );
-    let narrow = app.client("users:read").await;
+    let said = &export["notifications"][0];
     assert_eq!(
-        fault(&narrow.get("/v2/users/user_123/export").await),
-        (403, "insufficient_scope".into())
+        (&said["message"], &said["type"], &said["status"]),
+        (&json!("Shipped!"), &json!("sms"), &json!("queued"))
     );
+    for scopes in [
+        "users:read",
+        "users:read orders:read",
+        "users:read notifications:read",
+    ] {
+        let narrow = app.client(scopes).await;
+        assert_eq!(
+            fault(&narrow.get("/v2/users/user_123/export").await),
+            (403, "insufficient_scope".into())
+        );
+    }
     assert_eq!(shop.get("/v2/users/user_999/export").await.status, 404);
 }
 
