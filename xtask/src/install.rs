@@ -34,8 +34,8 @@ fn apt_get(args: &[&str]) -> Result {
 }
 
 /// The directory of programs of a Python package from PyPI, in a virtual environment of its own under
-/// the build directory. Made once per version.
-pub fn from_pypi(package: &str, version: &str) -> Result<PathBuf> {
+/// the build directory, with what else it is used with (`name==version`). Made once per version.
+pub fn from_pypi(package: &str, version: &str, with: &[&str]) -> Result<PathBuf> {
     let venv = target()?.join(format!("judges/{package}-{version}"));
     let complete = venv.join("complete");
     if complete.exists() {
@@ -57,6 +57,7 @@ pub fn from_pypi(package: &str, version: &str) -> Result<PathBuf> {
     run(Command::new(venv.join("bin/pip"))
         .args(["install", "--quiet", "--disable-pip-version-check"])
         .arg(format!("{package}=={version}"))
+        .args(with)
         .stdin(Stdio::null()))?;
     // Written last, so that an interrupted installation is begun again and not trusted.
     std::fs::write(&complete, "").map_err(|e| format!("{}: {e}", complete.display()))?;

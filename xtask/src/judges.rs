@@ -62,7 +62,7 @@ pub fn check(cluster: Option<&Cluster>) -> Result {
 }
 
 fn schemathesis(cluster: Option<&Cluster>, options: &[&str]) -> Result {
-    let programs = install::from_pypi("schemathesis", SCHEMATHESIS)?;
+    let programs = install::from_pypi("schemathesis", SCHEMATHESIS, &[])?;
     let dir = target()?.join("judges");
     let server = Server::start(&dir, cluster)?;
     let config = dir.join("schemathesis.toml");

@@ -3,6 +3,7 @@
 //! CI has no checks of its own: `.ci/run` is `cargo xtask test`, so what fails there fails here too.
 
 mod bench;
+mod browser;
 mod deny;
 mod fuzz;
 mod install;
@@ -23,7 +24,7 @@ type Result<T = ()> = std::result::Result<T, String>;
 const USAGE: &str = "\
 cargo xtask test [FILTER] [--engine sqlite|postgres|both] [--keep-going] [--deny] [--skip-STEP]…
     Everything CI checks. With FILTER, only the tests whose name contains it.
-    Steps: fmt tidy clippy build sqlite postgres deny contract.
+    Steps: fmt tidy clippy build sqlite postgres deny contract browser.
     --deny installs cargo-deny if it is missing (minutes); CI=true implies it.
 cargo xtask tidy
     Only our own source rules (docs/STYLE.md); under a second.

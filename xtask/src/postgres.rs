@@ -88,6 +88,11 @@ impl Cluster {
         Ok(self.url_of(name))
     }
 
+    /// Where one of the programs of PostgreSQL is.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
     fn program(&self, name: &str) -> Result<Command> {
         let mut command = tied_to_us(&self.programs.join(name), self.owner.as_ref())?;
         // Not ours: the owner may not be allowed to be in it.

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 use crate::postgres::{Cluster, Purpose};
 use crate::process::{cargo, run as run_command};
 use crate::steps::{Outcome, Steps};
-use crate::{Result, deny, judges, openapi, tidy};
+use crate::{Result, browser, deny, judges, openapi, tidy};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
@@ -25,8 +25,8 @@ impl Engine {
 }
 
 /// The steps that `--skip-STEP` can name.
-const STEPS: [&str; 8] = [
-    "fmt", "tidy", "clippy", "build", "sqlite", "postgres", "deny", "contract",
+const STEPS: [&str; 9] = [
+    "fmt", "tidy", "clippy", "build", "sqlite", "postgres", "deny", "contract", "browser",
 ];
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -116,6 +116,7 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
             }
             "deny" => deny::check(install_deny),
             "contract" => done(contract(&options, &mut cluster)),
+            "browser" => done(in_a_browser(&options, &mut cluster)),
             other => Err(format!("the step `{other}` has no code")),
         });
     }
@@ -192,6 +193,16 @@ fn contract(options: &Options, cluster: &mut Option<Cluster>) -> Result {
     }
     if options.uses(Engine::Postgres) {
         judges::check(Some(started(cluster)?))?;
+    }
+    Ok(())
+}
+
+fn in_a_browser(options: &Options, cluster: &mut Option<Cluster>) -> Result {
+    if options.uses(Engine::Sqlite) {
+        browser::check(None)?;
+    }
+    if options.uses(Engine::Postgres) {
+        browser::check(Some(started(cluster)?))?;
     }
     Ok(())
 }

@@ -1,0 +1,166 @@
+"""The dashboard as people use it."""
+
+import re
+import subprocess
+import time
+
+from harness import OWNER, PASSWORD, BrowserTest, set_up
+
+TRANSFERRED_MAX = 60_000
+
+
+class FirstRun(BrowserTest):
+    def test_the_shop_is_set_up_and_the_snippet_works_when_pasted(self):
+        self.page.goto(self.shop.setup_link)
+        self.look("setup")
+        set_up(self.page, self.shop.setup_link)
+        self.look("setup-credentials")
+        secret = self.page.locator("#client-secret").text_content()
+        self.assertTrue(secret.startswith("cs_"))
+        snippet = self.page.locator("#snippet-1").text_content()
+        pasted = subprocess.run(["bash", "-c", snippet], capture_output=True, text=True, timeout=30)
+        self.assertEqual(pasted.returncode, 0, pasted.stderr)
+        self.assertIn("MUG-BLUE", pasted.stdout)
+        # The link was for once, and the secret is not shown again.
+        self.page.goto(self.shop.setup_link)
+        self.assertFalse(self.page.get_by_role("button", name="Create the shop").is_visible())
+        self.page.goto("/dashboard/credentials")
+        self.assertNotIn(secret, self.page.content())
+
+
+class FirstRunWithoutScripts(FirstRun):
+    java_script = False
+
+
+class SignedIn(BrowserTest):
+    """In a shop that was set up, as its owner."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        context = cls.chromium.new_context()
+        set_up(context.new_page(), cls.shop.setup_link)
+        context.close()
+
+    def setUp(self):
+        super().setUp()
+        self.sign_in()
+
+
+class Pages(SignedIn):
+    def setUp(self):
+        super().setUp()
+        token = self.shop.token()
+        order = {"email": "ada@example.com", "currency": "USD", "items": [{"sku": "MUG-BLUE", "quantity": 2}]}
+        self.shop.post("/v2/orders", order, token)
+
+    def test_each_page_of_the_navigation_and_what_it_links_to(self):
+        """Found by following links, so that a new page is looked at as soon as it can be reached."""
+        self.page.goto("/dashboard")
+        seen, waiting = {}, ["/dashboard"]
+        while waiting:
+            path = waiting.pop(0)
+            shape = re.sub(r"/(usr|user|prod|ord|cli|var|req|job|grant|ses|stf)_\w+", "/ID", path.split("?")[0])
+            if shape in seen:
+                continue
+            seen[shape] = path
+            answer = self.page.goto(path)
+            self.assertEqual(answer.status, 200, path)
+            self.assertEqual(self.page.locator("h1").count(), 1, path)
+            links = self.page.eval_on_selector_all(
+                "a[href^='/dashboard']", "links => links.map(link => link.getAttribute('href').split('#')[0])"
+            )
+            waiting += [link for link in links if "/assets/" not in link]
+            with self.subTest(path=path):
+                self.look(shape.strip("/").replace("/", "-"))
+        named = {"/dashboard/orders/ID", "/dashboard/products/ID", "/dashboard/customers/ID", "/dashboard/credentials/ID"}
+        self.assertLessEqual(named, set(seen), "lists lead to what they list")
+
+    def test_the_first_page_is_light(self):
+        page = self.browse()
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        sizes = []
+        session.on("Network.loadingFinished", lambda done: sizes.append(done["encodedDataLength"]))
+        self.sign_in(page)
+        page.context.clear_cookies(name="none")
+        session.send("Network.clearBrowserCache")
+        sizes.clear()
+        page.goto("/dashboard", wait_until="networkidle")
+        self.assertGreaterEqual(len(sizes), 3, "the page, its style and its script")
+        print(f"\nfirst page: {sum(sizes):.0f} bytes in {len(sizes)} answers", flush=True)
+        self.assertLess(sum(sizes), TRANSFERRED_MAX)
+
+    def test_keys_alone_reach_the_pages(self):
+        self.page.goto("/dashboard")
+        self.page.keyboard.press("Tab")
+        self.assertEqual(self.page.evaluate("document.activeElement.textContent"), "Skip to content")
+        self.page.keyboard.press("Enter")
+        self.assertEqual(self.page.evaluate("document.activeElement.id"), "content")
+        reached = set()
+        self.page.goto("/dashboard")
+        for _ in range(30):
+            self.page.keyboard.press("Tab")
+            href = self.page.evaluate("document.activeElement.getAttribute('href')")
+            if self.page.evaluate("document.activeElement === document.body"):
+                continue  # past the last one
+            outline = self.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            self.assertNotEqual(outline, "none", f"focus on {href} can be seen")
+            reached.add(href)
+        self.assertLessEqual({"/dashboard/orders", "/dashboard/products", "/dashboard/account"}, reached)
+
+
+class SigningIn(SignedIn):
+    def test_out_and_in_again(self):
+        self.page.goto("/dashboard")
+        self.page.get_by_role("button", name="Sign out").click()
+        self.page.goto("/dashboard/orders")
+        self.assertIn("/dashboard/sign-in", self.page.url)
+        self.look("sign-in")
+        self.page.get_by_label("Email").fill(OWNER)
+        self.page.get_by_label("Password", exact=True).fill("not the password")
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
+        self.page.get_by_role("alert").wait_for()
+        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
+        self.assertTrue(self.page.url.endswith("/dashboard/orders"), "back where it was going")
+
+
+class SigningInWithoutScripts(SigningIn):
+    java_script = False
+
+
+class Credentials(SignedIn):
+    def test_made_rotated_and_revoked(self):
+        self.page.goto("/dashboard/credentials/new")
+        self.page.get_by_label("Name").fill("Warehouse sync")
+        self.page.locator("input[value='products:read']").check()
+        self.page.get_by_role("button", name="Make credentials").click()
+        client = self.page.locator("#client-id").text_content()
+        first = self.page.locator("#client-secret").text_content()
+        self.look("credentials-shown")
+        self.page.goto(f"/dashboard/credentials/{client}")
+        self.assertNotIn(first, self.page.content())
+        self.page.get_by_role("button", name="Make a new secret").click()
+        second = self.page.locator("#client-secret").text_content()
+        self.assertNotEqual(first, second)
+        self.assertEqual([self.status(client, secret) for secret in (first, second)], [200, 200])
+        self.page.goto(f"/dashboard/credentials/{client}")
+        self.look("credentials-two-secrets")
+        self.page.get_by_text("Revoke these credentials…").click()
+        self.page.get_by_label("Type their name").fill("Warehouse sync")
+        self.page.get_by_role("button", name="Revoke", exact=True).click()
+        self.page.get_by_role("status").wait_for()
+        # Every process that serves the shop knows within a second.
+        until = time.monotonic() + 5
+        while self.status(client, second) != 401:
+            self.assertLess(time.monotonic(), until, "revoked, and still good")
+            time.sleep(0.1)
+
+    def status(self, client, secret):
+        body = {"grant_type": "client_credentials", "client_id": client, "client_secret": secret}
+        return self.page.context.request.post("/oauth/token", data=body).status
+
+
+class CredentialsWithoutScripts(Credentials):
+    java_script = False

@@ -1,0 +1,32 @@
+"""The API reference at `/docs`."""
+
+from harness import NARROW, BrowserTest
+
+
+class Reference(BrowserTest):
+    def test_it_is_looked_at(self):
+        self.page.goto("/docs")
+        self.look("docs", whole=False)
+
+    def test_an_operation_is_tried(self):
+        client = self.shop.printed(r"client_id\s+(cli_\w+)")
+        secret = self.shop.printed(r"client_secret\s+(cs_\w+)")
+        self.page.goto("/docs")
+        self.page.locator("#connect").click()
+        self.page.get_by_label("Client id").fill(client)
+        self.page.get_by_label("Client secret").fill(secret)
+        self.page.locator("#credentials").get_by_role("button", name="Connect").click()
+        form = self.page.locator("form[data-method='GET'][data-path='/v2/products']")
+        form.locator("xpath=..").locator("summary").click()
+        form.get_by_role("button", name="Send").click()
+        form.locator("output .status").wait_for()
+        self.assertEqual(form.locator("output .status").text_content(), "200")
+        self.assertIn("MUG-BLUE", form.locator("output").text_content())
+        self.assertEqual(self.page.evaluate("localStorage.length + sessionStorage.length"), 0)
+
+    def test_it_reads_without_scripts_and_on_paper(self):
+        page = self.browse(java_script_enabled=False, viewport={"width": NARROW, "height": 800})
+        page.goto("/docs")
+        self.assertGreater(page.get_by_role("heading").count(), 40)
+        pdf = page.pdf(format="A4")
+        self.assertGreater(len(pdf), 100_000)
