@@ -1,7 +1,9 @@
 //! One line per page. Each names the least role that it needs: a page cannot be added without saying who may
 //! see it.
 
-use super::api::{account, audit, credentials, customers, home, orders, products, setup, sign_in};
+use super::api::{
+    account, audit, credentials, customers, home, orders, products, setup, sign_in, try_it,
+};
 use super::guard::guarded;
 use super::role::Role;
 use super::visit::Visit;
@@ -80,6 +82,8 @@ pub fn routes() -> Vec<Route> {
         page("/dashboard/credentials/{id}", DEVELOPER, credentials::get),
         form("/dashboard/credentials/{id}/rotate", DEVELOPER, credentials::rotate),
         form("/dashboard/credentials/{id}/revoke", DEVELOPER, credentials::revoke),
+        page("/dashboard/try-it", DEVELOPER, try_it::get),
+        form("/dashboard/try-it", DEVELOPER, try_it::token),
 
         page("/dashboard/audit", ADMIN, audit::list),
 

@@ -67,7 +67,8 @@ fn field(h: &mut Html, p: &Parameter<'_>, schemas: Schemas<'_>) {
     });
 }
 
-/// Where the client id and the secret are typed. They stay in the memory of the page.
+/// Where a client is chosen, by whoever is signed in to the dashboard, or its id and secret are typed. They stay
+/// in the memory of the page.
 pub fn credentials(h: &mut Html) {
     h.el("dialog", &[("id", "credentials"), ("aria-labelledby", "credentials-title")], |h| {
         h.el("form", &[], |h| {
@@ -78,6 +79,13 @@ pub fn credentials(h: &mut Html) {
                 "Kept in the memory of this page only, gone when you close it. Requests are real: they \
                  change the data of this server.",
             );
+            h.el("label", &[("hidden", "")], |h| {
+                h.text("Client");
+                h.el("select", &[("name", "client")], |h| {
+                    h.leaf("option", &[("value", "")], "Another one, by its id and secret");
+                });
+                h.leaf("small", &[], "You are signed in: it gets a token for five minutes.");
+            });
             for (name, label, kind) in [("client_id", "Client id", "text"), ("client_secret", "Client secret", "password")]
             {
                 h.el("label", &[], |h| {

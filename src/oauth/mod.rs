@@ -8,6 +8,7 @@
 //! - [`token`]: access tokens: issuing, verifying, revoking.
 //! - [`revocation`]: tokens that died before their time.
 //! - [`throttle`]: guessing, slowed down.
+//! - [`mint`]: short tokens for the forms of the API reference.
 //! - [`admin`]: what an operator does with clients.
 //!
 //! A further grant is a variant of [`request::GrantType`], a further way to prove who the client is a
@@ -23,6 +24,7 @@ pub mod guard;
 pub mod jobs;
 pub mod key;
 mod memory;
+pub mod mint;
 pub mod request;
 pub mod revocation;
 pub mod scope;

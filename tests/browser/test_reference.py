@@ -1,6 +1,6 @@
 """The API reference at `/docs`."""
 
-from harness import NARROW, BrowserTest
+from harness import NARROW, BrowserTest, set_up
 
 
 class Reference(BrowserTest):
@@ -23,6 +23,20 @@ class Reference(BrowserTest):
         self.assertEqual(form.locator("output .status").text_content(), "200")
         self.assertIn("MUG-BLUE", form.locator("output").text_content())
         self.assertEqual(self.page.evaluate("localStorage.length + sessionStorage.length"), 0)
+
+    def test_who_is_signed_in_needs_no_secret(self):
+        set_up(self.page, self.shop.setup_link)
+        self.page.goto("/docs")
+        self.page.locator("#connect").click()
+        self.page.locator("#credentials select").wait_for()
+        self.assertFalse(self.page.get_by_label("Client secret").is_visible())
+        self.judge("the dialog")
+        self.page.locator("#credentials").get_by_role("button", name="Connect").click()
+        form = self.page.locator("form[data-method='GET'][data-path='/v2/products']")
+        form.locator("xpath=..").locator("summary").click()
+        form.get_by_role("button", name="Send").click()
+        form.locator("output .status").wait_for()
+        self.assertEqual(form.locator("output .status").text_content(), "200")
 
     def test_it_reads_without_scripts_and_on_paper(self):
         page = self.browse(java_script_enabled=False, viewport={"width": NARROW, "height": 800})

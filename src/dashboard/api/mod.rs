@@ -9,6 +9,7 @@ pub mod orders;
 pub mod products;
 pub mod setup;
 pub mod sign_in;
+pub mod try_it;
 
 use crate::app::App;
 use crate::error::Result;

@@ -9,6 +9,7 @@ const FRESH_MS = 30_000; // a token this close to its end is not used any more
 const dialog = document.getElementById("credentials");
 const connect = document.getElementById("connect");
 let token = null; // { value, expiresAt, scope }
+let openDialog = () => {};
 let waiting = null; // the form to send once there is a token
 
 function element(name, text, className) {
@@ -22,8 +23,8 @@ function element(name, text, className) {
 async function send(url, options) {
   const started = performance.now();
   const response = await fetch(url, {
-    ...options,
     credentials: "omit",
+    ...options,
     cache: "no-store",
     signal: AbortSignal.timeout(SEND_TIMEOUT_MS),
   });
@@ -37,12 +38,34 @@ function hasToken() {
   return token !== null && Date.now() < token.expiresAt - FRESH_MS;
 }
 
-async function getToken(id, secret) {
-  const { response, text } = await send("/oauth/token", {
+function getToken(id, secret) {
+  return tokenFrom("/oauth/token", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ grant_type: "client_credentials", client_id: id, client_secret: secret }),
   });
+}
+
+// Whoever is signed in to the dashboard chooses a client; its secret is not needed and never comes here.
+const TRY_IT = "/dashboard/try-it";
+let offer = null; // { form, clients }
+
+async function askForOffer() {
+  try {
+    const response = await fetch(TRY_IT, { redirect: "manual", cache: "no-store" });
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null; // then the id and the secret are typed
+  }
+}
+
+function mintToken(client) {
+  const body = new URLSearchParams({ form: offer.form, client });
+  return tokenFrom(TRY_IT, { method: "POST", body, credentials: "same-origin" });
+}
+
+async function tokenFrom(url, options) {
+  const { response, text } = await send(url, options);
   let answer = {};
   try {
     answer = JSON.parse(text);
@@ -59,8 +82,25 @@ async function getToken(id, secret) {
 if (dialog && connect) {
   const form = dialog.querySelector("form");
   const told = form.querySelector("output");
+  const { client, client_id, client_secret } = form.elements;
+  const choose = () => {
+    for (const field of [client_id, client_secret]) {
+      field.disabled = client.value !== "";
+      field.parentElement.hidden = field.disabled;
+    }
+  };
+  openDialog = async () => {
+    offer = await askForOffer();
+    client.parentElement.hidden = offer === null;
+    const options = (offer?.clients ?? []).map(({ id, name }) => new Option(`${name} (${id})`, id));
+    client.replaceChildren(...options, client.lastElementChild);
+    client.selectedIndex = 0;
+    choose();
+    dialog.showModal();
+  };
+  client.addEventListener("change", choose);
   connect.hidden = false;
-  connect.addEventListener("click", () => dialog.showModal());
+  connect.addEventListener("click", () => openDialog());
   form.querySelector(".quiet").addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => {
     waiting = null;
@@ -72,7 +112,9 @@ if (dialog && connect) {
     button.disabled = true;
     told.replaceChildren();
     try {
-      token = await getToken(form.elements.client_id.value.trim(), form.elements.client_secret.value);
+      token = client.value
+        ? await mintToken(client.value)
+        : await getToken(client_id.value.trim(), client_secret.value);
       connect.textContent = "Connected";
       connect.title = token.scope;
       const next = waiting;
@@ -136,7 +178,7 @@ for (const box of document.querySelectorAll(".try")) {
     event.preventDefault();
     if (form.dataset.token === "needed" && !hasToken()) {
       waiting = form;
-      dialog.showModal();
+      openDialog();
       return;
     }
     const button = form.querySelector("button");

@@ -2,7 +2,10 @@
 
 use super::browser::{self, Browser, OWNER, PASSWORD};
 use crate::app::TestApp;
+use axum::http::Method;
 use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 async fn owner(app: &TestApp) -> Browser {
@@ -283,6 +286,129 @@ async fn credentials_are_made_rotated_and_revoked() {
     ] {
         assert!(audit.contains(deed), "{deed}");
     }
+}
+
+/// Twelve callers, a rotation, and the exchange of the secret one caller after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_is_rotated_while_it_is_used_and_no_request_fails() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let (id, first) = app.credentials("products:read").await;
+    let secrets: Vec<Arc<Mutex<String>>> = (0..12)
+        .map(|_| Arc::new(Mutex::new(first.clone())))
+        .collect();
+    let stop = Arc::new(AtomicBool::new(false));
+    let callers: Vec<_> = secrets
+        .iter()
+        .map(|secret| {
+            let (anonymous, id, secret, stop) =
+                (app.anonymous(), id.clone(), secret.clone(), stop.clone());
+            tokio::spawn(async move {
+                let mut answers = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    tokio::task::yield_now().await; // nothing else here ever waits
+                    let body = json!({ "grant_type": "client_credentials", "client_id": id,
+                        "client_secret": *secret.lock().unwrap() });
+                    let token = anonymous.post("/oauth/token", body).await;
+                    answers.push(token.status);
+                    let bearer = format!(
+                        "Bearer {}",
+                        token.json()["access_token"].as_str().unwrap_or_default()
+                    );
+                    let call = anonymous.request(Method::GET, "/v2/products");
+                    answers.push(call.header("authorization", &bearer).send().await.status);
+                }
+                answers
+            })
+        })
+        .collect();
+    let a_while = || tokio::time::sleep(Duration::from_millis(100));
+    a_while().await;
+    let page = format!("/dashboard/credentials/{id}");
+    let form = [("hours", "24".to_owned())];
+    let rotated = owner.post(&format!("{page}/rotate"), &form).await.text();
+    let second = browser::between(&rotated, "id=\"client-secret\">", "<");
+    for secret in &secrets {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        *secret.lock().unwrap() = second.clone();
+    }
+    a_while().await;
+    stop.store(true, Ordering::Relaxed);
+    let mut answers = Vec::new();
+    for caller in callers {
+        answers.extend(caller.await.expect("no caller panics"));
+    }
+    assert!(answers.len() > 100, "{}", answers.len());
+    assert_eq!(answers.iter().find(|status| **status != 200), None);
+
+    app.oauth.write_uses(&app.db).await.expect("written");
+    let page = owner.get(&page).await.text();
+    for secret in [&first, &second] {
+        let row = browser::between(&page, &format!("…{}", &secret[secret.len() - 4..]), "</tr>");
+        let last_used = row.split("<td>").nth(2).expect("three columns");
+        assert!(last_used.starts_with("<time"), "its last use: {row}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_tried_with_a_short_token_and_without_a_secret() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let (id, secret) = app.credentials("products:read").await;
+    let offer = owner.get("/dashboard/try-it").await;
+    assert_eq!(offer.header("cache-control"), "no-store");
+    let offered = offer.json()["clients"].clone();
+    let ours = json!({ "id": id, "name": "test" });
+    assert!(offered.as_array().unwrap().contains(&ours), "{offered}");
+    assert!(!offer.text().contains(&secret));
+
+    let form = [("client", id.clone())];
+    let minted = owner.post("/dashboard/try-it", &form).await;
+    assert_eq!(
+        (minted.status, minted.header("cache-control")),
+        (200, "no-store")
+    );
+    let minted = minted.json();
+    assert_eq!(
+        (&minted["expires_in"], &minted["scope"]),
+        (&json!(300), &json!("products:read"))
+    );
+    let token = format!("Bearer {}", minted["access_token"].as_str().unwrap());
+    let status = async |path: &str| {
+        let call = app.anonymous().request(Method::GET, path);
+        call.header("authorization", &token).send().await.status
+    };
+    assert_eq!(
+        (status("/v2/products").await, status("/v2/orders").await),
+        (200, 403)
+    );
+    app.clock.advance(Duration::from_secs(300));
+    assert_eq!(status("/v2/products").await, 401);
+    assert!(
+        owner
+            .get("/dashboard/audit")
+            .await
+            .text()
+            .contains("Client tried")
+    );
+
+    for (client, expected) in [("cli_nobody", 404), ("", 404)] {
+        let form = [("client", client.to_owned())];
+        assert_eq!(
+            owner.post("/dashboard/try-it", &form).await.status,
+            expected
+        );
+    }
+    let revoke = [("name", "test".to_owned())];
+    owner
+        .post(&format!("/dashboard/credentials/{id}/revoke"), &revoke)
+        .await;
+    assert_eq!(owner.post("/dashboard/try-it", &form).await.status, 409);
+    let offer = owner.get("/dashboard/try-it").await;
+    assert!(
+        !offer.text().contains(&id),
+        "what is revoked is not offered"
+    );
 }
 
 #[tokio::test]

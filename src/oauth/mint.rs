@@ -1,0 +1,54 @@
+//! A short token of a client without its secret: for somebody who is trusted to hand out secrets, to try a
+//! request in the browser. The token dies with the client's newest secret, as if it had been got with it.
+
+use super::api::TokenAnswer;
+use super::client::Client;
+use super::key::Algorithm;
+use super::memory::OpenError;
+use super::token::{Grant, IssueError};
+use crate::app::App;
+use platform::clock::Timestamp;
+
+/// How long it lives.
+pub const TTL_SECONDS: u32 = 300;
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    #[error("the client is revoked, has expired or has no secret that works")]
+    NoSecret,
+    #[error(transparent)]
+    Keys(#[from] OpenError),
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+/// A token with all scopes of `client`, good for five minutes.
+pub async fn mint(app: &App, client: &Client, now: Timestamp) -> Result<TokenAnswer, MintError> {
+    let at = now.to_jiff();
+    let is_over = |end: Option<jiff::Timestamp>| end.is_some_and(|end| at >= end);
+    let live = client
+        .secrets
+        .iter()
+        .filter(|secret| !is_over(secret.expires_at));
+    let secret = live.max_by_key(|secret| secret.created_at);
+    let usable = client.disabled_at.is_none() && !is_over(client.expires_at);
+    let secret = secret.filter(|_| usable).ok_or(MintError::NoSecret)?;
+    let algorithm: Algorithm = client.signing_alg;
+    app.oauth.ensure_key(&app.db, algorithm, now).await?;
+    let grant = Grant {
+        client_id: &client.id,
+        secret_id: &secret.id,
+        subject: client.id.as_str(),
+        scopes: client.scopes,
+        algorithm,
+        ttl_seconds: TTL_SECONDS,
+    };
+    let (access_token, claims) = app.oauth.signer.issue(grant, at)?;
+    Ok(TokenAnswer {
+        access_token,
+        token_type: "Bearer",
+        expires_in: TTL_SECONDS,
+        scope: claims.scope.to_string(),
+    })
+}
