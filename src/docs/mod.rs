@@ -5,6 +5,7 @@
 //! copying, highlighting and a filter.
 
 pub mod api;
+mod changelog;
 mod fields;
 mod guides;
 mod html;

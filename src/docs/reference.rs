@@ -1,6 +1,7 @@
 //! `/docs`: the whole reference on one page. Navigation on the left, text in the middle, and what to
 //! paste on the right; below one another on a narrow screen.
 
+use super::changelog;
 use super::fields::{Fields, Nested, object_anchor};
 use super::guides::{self, GUIDES};
 use super::html::Html;
@@ -89,6 +90,7 @@ impl<'a> Reference<'a> {
             }
             self.errors(h);
             self.objects(h);
+            changelog::write(h);
         });
         try_it::credentials(h);
     }
@@ -117,6 +119,7 @@ impl<'a> Reference<'a> {
         h.el("ul", &[], |h| {
             link(h, "errors", "Error catalogue");
             link(h, "objects", "Objects");
+            link(h, "changelog", "Changelog");
         });
     }
 
