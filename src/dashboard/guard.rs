@@ -1,6 +1,7 @@
 //! What stands before every page: who looks, whether they may, whether a form comes from us; and what every
 //! answer carries.
 
+use super::confirm::{self, Confirmed};
 use super::fields::{Fields, encode};
 use super::frame;
 use super::routes::{Needs, Route};
@@ -20,6 +21,7 @@ use http_body_util::BodyExt;
 use platform::http::{Answered, ClientAddress, Problem, codes, read_body};
 use platform::secrets::Secret;
 use serde_json::Value;
+use std::time::Duration;
 
 /// Nothing inline, nothing from elsewhere, in nobody's frame.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -50,7 +52,7 @@ pub fn guarded(app: &App, route: &Route) -> MethodRouter<App> {
 async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let mut response = match gate.needs {
         Needs::Nothing => next.run(request).await,
-        Needs::Nobody | Needs::Role(_) => visited(&gate, request, next).await,
+        Needs::Nobody | Needs::Role(_) | Needs::Fresh(_) => visited(&gate, request, next).await,
     };
     finish(&gate.app, gate.needs, response.headers_mut());
     response.extensions_mut().insert(Answered {
@@ -64,8 +66,9 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
 async fn visited(gate: &Gate, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     match visit_of(&gate.app, &parts).await {
-        Ok((visit, cookie)) => {
-            let mut response = match enter(gate, &visit, (parts, body), next).await {
+        Ok((mut visit, mut cookie)) => {
+            let entered = enter(gate, (&mut visit, &mut cookie), (parts, body), next).await;
+            let mut response = match entered {
                 Ok(response) => response,
                 Err(problem) => problem.into_response(),
             };
@@ -128,11 +131,11 @@ async fn visit_of(app: &App, request: &Parts) -> Result<(Visit, Option<HeaderVal
 /// The handler's answer, if the visitor may have it.
 async fn enter(
     gate: &Gate,
-    visit: &Visit,
+    (visit, cookie): (&mut Visit, &mut Option<HeaderValue>),
     (mut parts, mut body): (Parts, Body),
     next: Next,
 ) -> Result<Response> {
-    if let Needs::Role(least) = gate.needs {
+    if let Some(least) = gate.needs.role() {
         let Some(staff) = visit.staff() else {
             return to_sign_in(gate, visit, &parts.method).await;
         };
@@ -150,7 +153,6 @@ async fn enter(
             ));
         }
     }
-    parts.extensions.insert(visit.clone());
     if parts.method == Method::POST {
         let fields = form(&parts.headers, std::mem::take(&mut body)).await?;
         if !comes_from_us(&parts.headers) || !visit.knows(fields.exact("form")) {
@@ -163,8 +165,16 @@ async fn enter(
                 detail,
             ));
         }
+        if matches!(gate.needs, Needs::Fresh(_)) {
+            match confirm::confirm(&gate.app, visit, &fields).await? {
+                Confirmed::Already => {}
+                Confirmed::Now(proved, session) => (*visit, *cookie) = (proved, Some(session)),
+                Confirmed::Asked(response) => return Ok(response),
+            }
+        }
         parts.extensions.insert(Form(fields));
     }
+    parts.extensions.insert(visit.clone());
     let request = Request::from_parts(parts, body);
     Ok(next.run(request).await)
 }
@@ -227,6 +237,11 @@ fn set_cookie(name: &str, token: &str, seconds: Option<u64>) -> HeaderValue {
     HeaderValue::from_str(&text).expect("letters, digits and punctuation")
 }
 
+/// The cookie of a session that ends at a time that was set when it began.
+pub fn session_cookie(token: &str, left: Duration) -> HeaderValue {
+    set_cookie(SESSION_COOKIE, token, Some(left.as_secs()))
+}
+
 /// Lets the browser keep a session, and forget what stood in for it.
 pub fn begin_session(response: &mut Response, token: &str) {
     let headers = response.headers_mut();
@@ -275,7 +290,7 @@ fn finish(app: &App, needs: Needs, headers: &mut HeaderMap) {
     headers.extend(SAME);
     let vary = match needs {
         Needs::Nothing => "Accept-Encoding",
-        Needs::Nobody | Needs::Role(_) => "Cookie, Accept-Encoding",
+        Needs::Nobody | Needs::Role(_) | Needs::Fresh(_) => "Cookie, Accept-Encoding",
     };
     headers.insert(header::VARY, HeaderValue::from_static(vary));
     headers

@@ -2,6 +2,7 @@
 //!
 //! - [`routes`]: one line per page, each with the least role that it needs.
 //! - [`guard`]: what stands before every page: session, role, the origin of forms; and what every answer carries.
+//! - [`confirm`]: asks for the password again before what matters most.
 //! - [`visit`]: who looks, and what their forms must prove.
 //! - [`staff`], [`role`], [`throttle`], [`fields`]: rules without I/O.
 //! - [`frame`], [`show`], [`chart`]: how pages look; their text is in `templates/`, their style in `assets/`.
@@ -12,6 +13,7 @@ pub mod accounts;
 pub mod api;
 pub mod assets;
 pub mod chart;
+pub mod confirm;
 pub mod fields;
 pub mod figures;
 pub mod frame;

@@ -1,4 +1,6 @@
-//! What members of staff may do.
+//! What members of staff may do: which pages, and what they may let programs do.
+
+use crate::oauth::{Scope, Scopes};
 
 /// What a member of staff may do. An admin may all that operators and developers may; neither of these two
 /// may what the other may.
@@ -36,6 +38,38 @@ impl Role {
         }
     }
 
+    /// What a program may do that somebody of this role makes credentials for: no more than they may themselves, or
+    /// making credentials would be a way to another role.
+    pub fn scopes(self) -> Scopes {
+        use Scope as S;
+        let looks = [
+            S::UsersRead,
+            S::ProductsRead,
+            S::InventoryRead,
+            S::OrdersRead,
+            S::ReportsRead,
+        ];
+        let more: &[Scope] = match self {
+            Role::Owner | Role::Admin => Scope::ALL,
+            Role::Operator => &[S::OrdersWrite, S::PaymentsRead, S::NotificationsRead],
+            Role::Developer => &[
+                S::IntegrationsRead,
+                S::WebhooksRead,
+                S::WebhooksWrite,
+                S::EventsRead,
+                S::ClientsRead,
+            ],
+            Role::ReadOnly => &[],
+        };
+        looks.into_iter().chain(more.iter().copied()).collect()
+    }
+
+    /// The first of `scopes` that this role may not give to a program.
+    pub fn withheld(self, scopes: Scopes) -> Option<Scope> {
+        let own = self.scopes();
+        scopes.iter().find(|scope| !own.contains(*scope))
+    }
+
     /// As it is stored.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -64,6 +98,21 @@ impl Role {
 #[cfg(test)]
 mod tests {
     use super::Role::{self, *};
+    use crate::oauth::{Scope, Scopes};
+
+    #[test]
+    fn a_role_that_covers_another_may_give_all_that_it_may_give() {
+        for a in Role::ALL {
+            for b in Role::ALL.into_iter().filter(|b| a.covers(*b)) {
+                assert_eq!(a.withheld(b.scopes()), None, "{a:?} {b:?}");
+            }
+        }
+        assert_eq!(Admin.scopes(), Scopes::all());
+        for scope in [Scope::OrdersWrite, Scope::ClientsWrite, Scope::AuditRead] {
+            let wanted = [Scope::ProductsRead, scope].into_iter().collect();
+            assert_eq!(Developer.withheld(wanted), Some(scope));
+        }
+    }
 
     #[test]
     fn no_role_covers_one_that_covers_it() {

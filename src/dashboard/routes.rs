@@ -23,6 +23,19 @@ pub enum Needs {
     Nobody,
     /// Who is signed in with this role or one above it.
     Role(Role),
+    /// The same, and they gave their password within the last minutes or give it with the form: a screen that was
+    /// left alone, or a session that was stolen, is not enough.
+    Fresh(Role),
+}
+
+impl Needs {
+    /// The least role, if one has to be signed in.
+    pub fn role(self) -> Option<Role> {
+        match self {
+            Needs::Nothing | Needs::Nobody => None,
+            Needs::Role(least) | Needs::Fresh(least) => Some(least),
+        }
+    }
 }
 
 /// A page, or what a form is sent to.
@@ -54,6 +67,7 @@ pub fn routes() -> Vec<Route> {
     const READ_ONLY: Needs = Needs::Role(Role::ReadOnly);
     const OPERATOR: Needs = Needs::Role(Role::Operator);
     const DEVELOPER: Needs = Needs::Role(Role::Developer);
+    const FRESH_DEVELOPER: Needs = Needs::Fresh(Role::Developer);
     const ADMIN: Needs = Needs::Role(Role::Admin);
     vec![
         page("/dashboard/assets/{file}", Nothing, assets::get),
@@ -78,9 +92,9 @@ pub fn routes() -> Vec<Route> {
 
         page("/dashboard/credentials", DEVELOPER, credentials::list),
         page("/dashboard/credentials/new", DEVELOPER, credentials::new),
-        form("/dashboard/credentials/new", DEVELOPER, credentials::create),
+        form("/dashboard/credentials/new", FRESH_DEVELOPER, credentials::create),
         page("/dashboard/credentials/{id}", DEVELOPER, credentials::get),
-        form("/dashboard/credentials/{id}/rotate", DEVELOPER, credentials::rotate),
+        form("/dashboard/credentials/{id}/rotate", FRESH_DEVELOPER, credentials::rotate),
         form("/dashboard/credentials/{id}/revoke", DEVELOPER, credentials::revoke),
         page("/dashboard/try-it", DEVELOPER, try_it::get),
         form("/dashboard/try-it", DEVELOPER, try_it::token),

@@ -1,6 +1,7 @@
 //! Who works in the dashboard: accounts, their sessions and one-time links, and the rules of their lives.
 
 use super::role::Role;
+use super::store::{Device, Doer};
 use crate::money::Currency;
 use jiff::tz::TimeZone;
 use platform::clock::Timestamp;
@@ -14,6 +15,8 @@ StaffId, "stf" }
 pub const IDLE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 /// A session is over after so long, used or not.
 pub const SESSION_MAX: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// For so long after somebody gave their password it need not be given again.
+pub const FRESH_MAX: Duration = Duration::from_secs(5 * 60);
 /// How exactly the last use of a session is written down.
 pub const USE_GRAIN: Duration = Duration::from_secs(60);
 /// Shortest password, in characters.
@@ -34,6 +37,18 @@ pub struct Staff {
     /// The last time.
     pub signed_in_at: Option<Timestamp>,
     pub disabled_at: Option<Timestamp>,
+}
+
+impl Staff {
+    /// As the audit log names them.
+    pub fn doer<'a>(&'a self, device: &'a Device, now: Timestamp) -> Doer<'a> {
+        Doer {
+            actor: self.id.as_str(),
+            who: &self.email,
+            address: &device.address,
+            now,
+        }
+    }
 }
 
 /// The colours that a member of staff wants.
@@ -71,9 +86,16 @@ pub struct Session {
     pub expires_at: Timestamp,
     pub user_agent: String,
     pub address: String,
+    /// When the password was given last.
+    pub proved_at: Timestamp,
 }
 
 impl Session {
+    /// Whether who holds it has just shown that it is them.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        now < self.proved_at + FRESH_MAX
+    }
+
     pub fn is_over(&self, now: Timestamp) -> bool {
         now >= self.expires_at || now >= self.last_used_at + IDLE_MAX
     }
@@ -256,6 +278,7 @@ mod tests {
             expires_at: at(336),
             user_agent: String::new(),
             address: String::new(),
+            proved_at: at(0),
         };
         assert!(!session.is_over(at(21)));
         assert!(session.is_over(at(22)));

@@ -15,7 +15,8 @@ const LIST_MAX: i64 = 500;
 const USER_AGENT_CHARS_MAX: usize = 300;
 
 const STAFF: &str = "s.id, s.email, s.role, s.theme, s.created_at, s.signed_in_at, s.disabled_at";
-const SESSION: &str = "n.id, n.created_at, n.last_used_at, n.expires_at, n.user_agent, n.address";
+const SESSION: &str =
+    "n.id, n.created_at, n.last_used_at, n.expires_at, n.user_agent, n.address, n.proved_at";
 
 fn unreadable(index: usize, what: &str) -> DbError {
     DbError::Column {
@@ -49,6 +50,7 @@ fn session(row: &Row<'_>, from: usize) -> Result<Session, DbError> {
         expires_at: row.get(from + 3)?,
         user_agent: row.get(from + 4)?,
         address: row.get(from + 5)?,
+        proved_at: row.get(from + 6)?,
     })
 }
 
@@ -181,8 +183,8 @@ pub async fn insert_session(
         .filter(|c| !c.is_control())
         .take(USER_AGENT_CHARS_MAX)
         .collect();
-    let sql = "INSERT INTO staff_sessions (id, token_hash, staff_id, created_at, last_used_at, expires_at, user_agent, address)
-        VALUES ($1, $2, $3, $4, $4, $5, $6, $7)";
+    let sql = "INSERT INTO staff_sessions (id, token_hash, staff_id, created_at, last_used_at, proved_at, expires_at, user_agent, address)
+        VALUES ($1, $2, $3, $4, $4, $4, $5, $6, $7)";
     tx.execute(
         sql,
         params![
@@ -203,6 +205,17 @@ pub async fn insert_session(
 pub async fn touch_session(tx: &mut Tx, id: &str, now: Timestamp) -> Result<(), DbError> {
     let sql = "UPDATE staff_sessions SET last_used_at = $2 WHERE id = $1 AND last_used_at < $2";
     tx.execute(sql, params![id, now]).await.map(drop)
+}
+
+/// Notes that the password was given in a session, which goes on under another token; `false` when it has ended.
+pub async fn prove_session(
+    tx: &mut Tx,
+    id: &str,
+    token_hash: &str,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let sql = "UPDATE staff_sessions SET token_hash = $2, proved_at = $3 WHERE id = $1";
+    Ok(tx.execute(sql, params![id, token_hash, now]).await? > 0)
 }
 
 /// The sessions of one account, the one used last first.

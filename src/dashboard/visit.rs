@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use platform::clock::Timestamp;
 use platform::http::{Problem, codes};
 use platform::secrets::{Secret, random_base62, sha256_hex};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// The cookie of a session. The prefix makes browsers insist on `Secure`, on this host alone and on `Path=/`.
@@ -82,6 +83,33 @@ impl Visit {
         &self.0.device
     }
 
+    /// Where it comes from, for counting.
+    pub fn address(&self) -> IpAddr {
+        let address = self.0.device.address.parse();
+        address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+
+    /// The same visit in a session that goes on under another token.
+    pub fn proved(&self, token: Secret<String>) -> Visit {
+        let now = self.0.now;
+        let proved = |(staff, session): (Staff, Session)| {
+            let session = Session {
+                proved_at: now,
+                ..session
+            };
+            (staff, session)
+        };
+        let signed_in = self.0.signed_in.clone().map(proved);
+        let place = (self.0.path.clone(), now);
+        Visit::new(
+            signed_in,
+            self.0.shop.clone(),
+            token,
+            self.0.device.clone(),
+            place,
+        )
+    }
+
     pub fn path(&self) -> &str {
         &self.0.path
     }
@@ -129,12 +157,7 @@ pub struct SignedIn {
 impl SignedIn {
     /// As the audit log names them.
     pub fn doer(&self) -> Doer<'_> {
-        Doer {
-            actor: self.staff.id.as_str(),
-            who: &self.staff.email,
-            address: &self.visit.device().address,
-            now: self.visit.now(),
-        }
+        self.staff.doer(self.visit.device(), self.visit.now())
     }
 }
 

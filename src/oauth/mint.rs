@@ -3,8 +3,8 @@
 
 use super::api::TokenAnswer;
 use super::client::Client;
-use super::key::Algorithm;
 use super::memory::OpenError;
+use super::scope::Scopes;
 use super::token::{Grant, IssueError};
 use crate::app::App;
 use platform::clock::Timestamp;
@@ -17,14 +17,21 @@ pub const TTL_SECONDS: u32 = 300;
 pub enum MintError {
     #[error("the client is revoked, has expired or has no secret that works")]
     NoSecret,
+    #[error("the client may do nothing that you may do")]
+    NoScope,
     #[error(transparent)]
     Keys(#[from] OpenError),
     #[error(transparent)]
     Issue(#[from] IssueError),
 }
 
-/// A token with all scopes of `client`, good for five minutes.
-pub async fn mint(app: &App, client: &Client, now: Timestamp) -> Result<TokenAnswer, MintError> {
+/// A token with those scopes of `client` that are in `most` too, good for five minutes.
+pub async fn mint(
+    app: &App,
+    client: &Client,
+    most: Scopes,
+    now: Timestamp,
+) -> Result<TokenAnswer, MintError> {
     let at = now.to_jiff();
     let is_over = |end: Option<jiff::Timestamp>| end.is_some_and(|end| at >= end);
     let live = client
@@ -34,13 +41,17 @@ pub async fn mint(app: &App, client: &Client, now: Timestamp) -> Result<TokenAns
     let secret = live.max_by_key(|secret| secret.created_at);
     let usable = client.disabled_at.is_none() && !is_over(client.expires_at);
     let secret = secret.filter(|_| usable).ok_or(MintError::NoSecret)?;
-    let algorithm: Algorithm = client.signing_alg;
+    let scopes = client.scopes.within(most);
+    if scopes.is_empty() {
+        return Err(MintError::NoScope);
+    }
+    let algorithm = client.signing_alg;
     app.oauth.ensure_key(&app.db, algorithm, now).await?;
     let grant = Grant {
         client_id: &client.id,
         secret_id: &secret.id,
         subject: client.id.as_str(),
-        scopes: client.scopes,
+        scopes,
         algorithm,
         ttl_seconds: TTL_SECONDS,
     };

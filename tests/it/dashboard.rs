@@ -3,6 +3,7 @@
 mod attacks;
 mod browser;
 mod pages;
+mod signing;
 
 use crate::app::TestApp;
 use crate::program::{Place, told};

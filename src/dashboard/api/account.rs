@@ -1,6 +1,7 @@
 //! `/dashboard/account`: one's own password, sessions and colours.
 
 use crate::app::App;
+use crate::dashboard::confirm::{self, Own};
 use crate::dashboard::fields::Fields;
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::show::When;
@@ -15,7 +16,6 @@ use axum::response::Response;
 use platform::db::DbError;
 use platform::http::{Path, Problem, codes};
 use platform::secrets::Secret;
-use std::net::{IpAddr, Ipv4Addr};
 
 #[derive(Debug)]
 struct Row {
@@ -143,22 +143,18 @@ pub async fn password(
     if let Err(wrong) = check_password(chosen, &email) {
         return show(&app, &signed_in, refuse, (wrong, "")).await;
     }
-    let address = signed_in.visit.device().address.parse();
-    let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let throttle = &app.dashboard.throttle;
-    if throttle.pause_seconds(&email, address, now).is_some() {
-        let wrong = "Too many wrong passwords: try again in a while.";
-        return show(&app, &signed_in, StatusCode::TOO_MANY_REQUESTS, (wrong, "")).await;
+    let present = typed.exact("present");
+    match confirm::own_password(&app, &signed_in.visit, &signed_in.staff, present).await? {
+        Own::Right => {}
+        Own::Wrong => {
+            let wrong = "Your present password is another one.";
+            return show(&app, &signed_in, refuse, (wrong, "")).await;
+        }
+        Own::Paused(_) => {
+            let wrong = "Too many wrong passwords: try again in a while.";
+            return show(&app, &signed_in, StatusCode::TOO_MANY_REQUESTS, (wrong, "")).await;
+        }
     }
-    let known = store::find_by_email(&mut app.db.read().await?, &email).await?;
-    let hash = known.and_then(|(_, hash)| hash);
-    let present = Secret::new(typed.exact("present").to_owned());
-    if !passwords::verify(present, hash).await? {
-        throttle.failed(&email, address, now);
-        let wrong = "Your present password is another one.";
-        return show(&app, &signed_in, refuse, (wrong, "")).await;
-    }
-    throttle.succeeded(&email, address);
     let hash = passwords::hash(Secret::new(chosen.to_owned())).await?;
     let changed: std::result::Result<(), DbError> = app
         .db

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::dashboard::fields::Fields;
 use crate::dashboard::frame::{self, Frame};
+use crate::dashboard::role::Role;
 use crate::dashboard::show::{Badge, When};
 use crate::dashboard::store;
 use crate::dashboard::visit::{Form, SignedIn, Visit};
@@ -223,9 +224,9 @@ pub async fn list(
 /// A resource and its scopes, each with whether it is chosen.
 type Group = (String, Vec<(&'static str, &'static str, bool)>);
 
-fn groups(chosen: impl Fn(&str) -> bool) -> Vec<Group> {
+fn groups(role: Role, chosen: impl Fn(&str) -> bool) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for scope in Scope::ALL {
+    for scope in role.scopes().iter() {
         let (resource, _) = scope.name().split_once(':').unwrap_or((scope.name(), ""));
         let resource = crate::dashboard::show::words(resource);
         let entry = (scope.name(), scope.description(), chosen(scope.name()));
@@ -252,7 +253,7 @@ pub async fn new(signed_in: SignedIn) -> Response {
     let page = NewPage {
         frame: Frame::new(&signed_in.visit, "New API credentials"),
         name: "",
-        groups: groups(|name| USUAL.contains(&name)),
+        groups: groups(signed_in.staff.role, |name| USUAL.contains(&name)),
         days: "",
         wrong: "",
     };
@@ -305,13 +306,18 @@ pub async fn create(
             let page = NewPage {
                 frame: Frame::new(&signed_in.visit, "New API credentials"),
                 name: typed.get("name"),
-                groups: groups(|name| typed.all("scope").any(|chosen| chosen == name)),
+                groups: groups(signed_in.staff.role, |name| {
+                    typed.all("scope").any(|chosen| chosen == name)
+                }),
                 days: typed.get("days"),
                 wrong,
             };
             return Ok(frame::page(StatusCode::UNPROCESSABLE_ENTITY, &page));
         }
     };
+    if let Some(refusal) = beyond_role(&signed_in, new.scopes) {
+        return Ok(refusal);
+    }
     let (visit, scopes) = (signed_in.visit.clone(), new.scopes);
     let made: std::result::Result<_, DbError> = app
         .db
@@ -345,6 +351,8 @@ struct ClientPage<'a> {
     client: &'a ListedClient,
     state: Badge,
     is_active: bool,
+    /// Whether who looks may have a new secret.
+    rotates: bool,
     created: When,
     expires: Option<When>,
     algorithm: &'static str,
@@ -367,6 +375,7 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) ->
     let page = ClientPage {
         frame: Frame::new(&signed_in.visit, client.name.clone()),
         is_active: state.0 == "active",
+        rotates: signed_in.staff.role.withheld(client.scopes).is_none(),
         state,
         created: When::new(client.created_at, now, &zone),
         expires: client.expires_at.map(|at| When::new(at, now, &zone)),
@@ -419,6 +428,18 @@ fn refused(error: AdminError) -> Problem {
     }
 }
 
+/// The refusal of a secret that would let its bearer do more than the role of who makes it.
+fn beyond_role(signed_in: &SignedIn, scopes: Scopes) -> Option<Response> {
+    let role = signed_in.staff.role;
+    let scope = role.withheld(scopes)?;
+    let detail = format!(
+        "Your role is {}, which may not give {scope}. Ask an admin to make these credentials.",
+        role.shown()
+    );
+    let (visit, status) = (&signed_in.visit, StatusCode::FORBIDDEN);
+    Some(frame::message(visit, status, "Not yours to give", &detail))
+}
+
 fn client_id(text: &str) -> Result<ClientId> {
     text.parse().map_err(|_| not_found("client", text))
 }
@@ -431,6 +452,9 @@ pub async fn rotate(
     Form(typed): Form,
 ) -> Result<Response> {
     let client = find(&app, &id).await?;
+    if let Some(refusal) = beyond_role(&signed_in, client.scopes) {
+        return Ok(refusal);
+    }
     let id = client_id(&id)?;
     if client.disabled_at.is_some() {
         let detail = "these credentials are revoked: make new ones";

@@ -17,7 +17,6 @@ use axum::response::Response;
 use platform::db::DbError;
 use platform::http::Problem;
 use platform::secrets::Secret;
-use std::net::{IpAddr, Ipv4Addr};
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -82,8 +81,7 @@ pub async fn sign_in(
         frame::page(status, &page)
     };
     let throttle = &app.dashboard.throttle;
-    let address = visit.device().address.parse();
-    let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let address = visit.address();
     if let Some(seconds) = throttle.pause_seconds(email, address, now) {
         let wrong = format!(
             "Too many wrong passwords from here. Try again in {}.",

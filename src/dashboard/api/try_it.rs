@@ -35,7 +35,8 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn) -> Result<Response
     ))
 }
 
-/// `POST /dashboard/try-it`: a token of the client that was chosen, good for five minutes.
+/// `POST /dashboard/try-it`: a token of the client that was chosen, good for five minutes and for no more than
+/// whoever asks may do.
 pub async fn token(
     State(app): State<App>,
     signed_in: SignedIn,
@@ -47,7 +48,9 @@ pub async fn token(
     let id: ClientId = id.parse().map_err(|_| missing())?;
     let client = app.oauth.client_afresh(&app.db, &id, now).await?;
     let client = client.ok_or_else(missing)?;
-    let minted = mint(&app, &client, now).await.map_err(refused)?;
+    let minted = mint(&app, &client, signed_in.staff.role.scopes(), now)
+        .await
+        .map_err(refused)?;
     app.db
         .write(async move |tx| {
             store::note(
@@ -64,7 +67,9 @@ pub async fn token(
 
 fn refused(error: MintError) -> Problem {
     match error {
-        MintError::NoSecret => Problem::new(&codes::CONFLICT, error.to_string()),
+        MintError::NoSecret | MintError::NoScope => {
+            Problem::new(&codes::CONFLICT, error.to_string())
+        }
         MintError::Keys(_) | MintError::Issue(_) => {
             tracing::error!(%error, "no token could be issued");
             Problem::new(&codes::INTERNAL, "no token could be issued")

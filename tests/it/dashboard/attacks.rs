@@ -21,15 +21,51 @@ const PUBLIC: [&str; 7] = [
     "POST /dashboard/password",
 ];
 
+const ASKING: [&str; 2] = [
+    "POST /dashboard/credentials/new",
+    "POST /dashboard/credentials/{id}/rotate",
+];
+
 /// What needs no session. A page that is added here is a decision.
 #[test]
 fn exactly_these_pages_are_public() {
     let public: Vec<String> = routes()
         .iter()
-        .filter(|route| !matches!(route.needs, Needs::Role(_)))
+        .filter(|route| route.needs.role().is_none())
         .map(|route| format!("{} {}", route.method, route.path))
         .collect();
     assert_eq!(public, PUBLIC);
+}
+
+/// Reading never asks for the password again: only a form carries what it interrupts.
+#[test]
+fn exactly_these_forms_ask_for_the_password_again() {
+    let asking: Vec<String> = routes()
+        .iter()
+        .filter(|route| matches!(route.needs, Needs::Fresh(_)))
+        .map(|route| format!("{} {}", route.method, route.path))
+        .collect();
+    assert_eq!(asking, ASKING);
+}
+
+#[tokio::test]
+async fn forms_that_matter_ask_for_the_password_after_five_minutes() {
+    let app = TestApp::start().await;
+    browser::set_up(&app).await;
+    let mut owner = Browser::new(&app);
+    owner.sign_in(OWNER, PASSWORD).await;
+    app.clock.advance(Duration::from_secs(5 * 60));
+    for route in routes() {
+        if matches!(route.needs, Needs::Fresh(_)) {
+            let asked = owner.post(&fill(route.path), &[]).await;
+            assert_eq!(asked.status, 403, "{}", route.path);
+            assert!(
+                asked.text().contains("name=\"confirm_password\""),
+                "{}",
+                route.path
+            );
+        }
+    }
 }
 
 #[tokio::test]
@@ -49,7 +85,7 @@ async fn every_page_keeps_out_who_may_not_see_it() {
     let mut anonymous = Browser::new(&app);
     anonymous.get("/dashboard/sign-in").await;
     for route in routes() {
-        let Needs::Role(least) = route.needs else {
+        let Some(least) = route.needs.role() else {
             continue;
         };
         if route.path.ends_with("sign-out") {

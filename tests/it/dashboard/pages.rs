@@ -7,6 +7,7 @@ use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tradepost::dashboard::Role;
 
 async fn owner(app: &TestApp) -> Browser {
     browser::set_up(app).await;
@@ -251,6 +252,7 @@ async fn credentials_are_made_rotated_and_revoked() {
         (token(&secret).await.status, token(&second).await.status),
         (401, 200)
     );
+    owner.sign_in(OWNER, PASSWORD).await;
     assert_eq!(
         owner
             .post(&format!("{page}/rotate"), &fields(&[("hours", "169")]))
@@ -399,6 +401,21 @@ async fn a_request_is_tried_with_a_short_token_and_without_a_secret() {
             expected
         );
     }
+    // Nobody is lifted above their role.
+    let (mighty, _) = app
+        .credentials("products:read orders:write clients:write")
+        .await;
+    let mut developer = browser::member(&app, "dev@example.com", Role::Developer).await;
+    let minted = developer
+        .post("/dashboard/try-it", &[("client", mighty)])
+        .await;
+    assert_eq!(minted.json()["scope"], "products:read");
+    let (foreign, _) = app.credentials("orders:write").await;
+    let minted = developer
+        .post("/dashboard/try-it", &[("client", foreign)])
+        .await;
+    assert_eq!(minted.status, 409);
+
     let revoke = [("name", "test".to_owned())];
     owner
         .post(&format!("/dashboard/credentials/{id}/revoke"), &revoke)
@@ -437,4 +454,61 @@ async fn files_have_names_of_their_content_and_are_kept() {
             "what is kept for all has no cookie"
         );
     }
+}
+
+#[tokio::test]
+async fn a_developer_cannot_make_or_rotate_credentials_that_may_more_than_the_role() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let mut developer = browser::member(&app, "dev@example.com", Role::Developer).await;
+    let form = |scopes: &[&str]| {
+        let scopes = scopes.iter().map(|scope| ("scope", (*scope).to_owned()));
+        let name = [("name", "Sync".to_owned())];
+        name.into_iter().chain(scopes).collect::<Vec<_>>()
+    };
+    let path = "/dashboard/credentials/new";
+    let page = developer.get(path).await.text();
+    assert!(page.contains("value=\"webhooks:write\"") && !page.contains("value=\"orders:write\""));
+    for scope in [
+        "orders:write",
+        "users:write",
+        "clients:write",
+        "audit:read",
+        "reports:pii",
+    ] {
+        let refused = developer.post(path, &form(&["products:read", scope])).await;
+        assert_eq!(refused.status, 403, "{scope}");
+        assert!(refused.text().contains(scope), "{}", refused.text());
+    }
+    assert!(
+        !developer
+            .get("/dashboard/credentials")
+            .await
+            .text()
+            .contains("Sync")
+    );
+    assert_eq!(
+        developer.post(path, &form(&["products:read"])).await.status,
+        200
+    );
+
+    let made = owner.post(path, &form(&["orders:write"])).await;
+    assert_eq!(made.status, 200);
+    let path = format!(
+        "/dashboard/credentials/{}",
+        browser::between(&made.text(), "id=\"client-id\">", "<")
+    );
+    let rotate = format!("{path}/rotate");
+    assert!(
+        !developer.get(&path).await.text().contains("/rotate"),
+        "no form that would be refused"
+    );
+    let hours = [("hours", "1".to_owned())];
+    let refused = developer.post(&rotate, &hours).await;
+    assert_eq!(refused.status, 403);
+    assert!(!refused.text().contains("client-secret"));
+    assert_eq!(owner.post(&rotate, &hours).await.status, 200);
+    let name = [("name", "Sync".to_owned())];
+    let revoked = developer.post(&format!("{path}/revoke"), &name).await;
+    assert_eq!(revoked.status, 303, "stopping is not granting");
 }
