@@ -5,6 +5,7 @@
 mod bench;
 mod browser;
 mod deny;
+mod disk;
 mod fuzz;
 mod install;
 mod judges;

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 use crate::postgres::{Cluster, Purpose};
 use crate::process::{cargo, run as run_command};
 use crate::steps::{Outcome, Steps};
-use crate::{Result, browser, deny, judges, openapi, tidy};
+use crate::{Result, browser, deny, disk, judges, openapi, tidy};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
@@ -94,6 +94,7 @@ impl Options {
 /// Ends with the sum of the tests as the last line, whether they passed or not.
 pub fn run(args: &[String]) -> Result<ExitCode> {
     let options = Options::parse(args)?;
+    disk::warn()?;
     let install_deny = options.install_deny || std::env::var("CI").is_ok_and(|ci| ci == "true");
     let mut steps = Steps::new(options.keep_going);
     let mut counts = Counts::default();
