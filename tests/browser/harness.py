@@ -115,6 +115,8 @@ class BrowserTest(unittest.TestCase):
 
     flags = ()
     java_script = True
+    # Where else a page may lead.
+    elsewhere = ()
 
     @classmethod
     def setUpClass(cls):
@@ -150,7 +152,7 @@ class BrowserTest(unittest.TestCase):
             self.faults.append(f"console: {message.text}")
 
     def asked(self, request):
-        if not request.url.startswith((self.shop.url, "data:", "blob:")):
+        if not request.url.startswith((self.shop.url, "data:", "blob:", *self.elsewhere)):
             self.faults.append(f"asked elsewhere: {request.url}")
 
     def tearDown(self):

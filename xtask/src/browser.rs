@@ -1,4 +1,5 @@
-//! The tests in `tests/browser`: a real Chromium uses the dashboard and the API reference.
+//! The tests in `tests/browser`: a real Chromium uses the dashboard and the API reference, and OAuth clients
+//! written by others get tokens.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -8,7 +9,14 @@ use crate::process::{find, root, run, target, tradepost};
 use crate::{Result, install};
 
 const PLAYWRIGHT: &str = "1.65.2";
-const AXE: &str = "axe-playwright-python==0.1.8";
+/// What the tests use beside it: the judge of accessibility, and OAuth clients written by others.
+const WITH: [&str; 4] = [
+    "axe-playwright-python==0.1.8",
+    "authlib==1.9.10",
+    "requests==2.34.2",
+    "requests-oauthlib==2.0.0",
+];
+const OAUTH4WEBAPI: &str = "3.8.8";
 /// Names under which Debian, others and people who install by hand have it.
 const CHROMIUM: [&str; 4] = [
     "chromium",
@@ -19,7 +27,8 @@ const CHROMIUM: [&str; 4] = [
 
 /// Every flow, on SQLite without a cluster. Pictures of the pages are left under the build directory.
 pub fn check(cluster: Option<&Cluster>) -> Result {
-    let programs = install::from_pypi("playwright", PLAYWRIGHT, &[AXE])?;
+    let programs = install::from_pypi("playwright", PLAYWRIGHT, &WITH)?;
+    let modules = install::from_npm("oauth4webapi", OAUTH4WEBAPI)?;
     let chromium = chromium()?;
     let pictures = target()?.join("pictures");
     let mut tests = Command::new(programs.join("python"));
@@ -28,6 +37,7 @@ pub fn check(cluster: Option<&Cluster>) -> Result {
         .current_dir(root().join("tests/browser"))
         .env("TRADEPOST", tradepost()?)
         .env("CHROMIUM", chromium)
+        .env("NODE_PACKAGES", modules)
         .env("PICTURES", &pictures)
         .stdin(Stdio::null());
     if let Some(cluster) = cluster {

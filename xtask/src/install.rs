@@ -38,7 +38,8 @@ fn apt_get(args: &[&str]) -> Result {
 pub fn from_pypi(package: &str, version: &str, with: &[&str]) -> Result<PathBuf> {
     let venv = target()?.join(format!("judges/{package}-{version}"));
     let complete = venv.join("complete");
-    if complete.exists() {
+    let all = with.join("\n");
+    if std::fs::read_to_string(&complete).is_ok_and(|known| known == all) {
         return Ok(venv.join("bin"));
     }
     // Debian ships Python without the two modules that make a virtual environment.
@@ -60,6 +61,32 @@ pub fn from_pypi(package: &str, version: &str, with: &[&str]) -> Result<PathBuf>
         .args(with)
         .stdin(Stdio::null()))?;
     // Written last, so that an interrupted installation is begun again and not trusted.
-    std::fs::write(&complete, "").map_err(|e| format!("{}: {e}", complete.display()))?;
+    std::fs::write(&complete, all).map_err(|e| format!("{}: {e}", complete.display()))?;
     Ok(venv.join("bin"))
+}
+
+/// The `node_modules` that holds a package from the npm registry, under the build directory. Made once per
+/// version. `npm` is asked for the package only, to run none of its scripts.
+pub fn from_npm(package: &str, version: &str) -> Result<PathBuf> {
+    let folder = target()?.join(format!("judges/{package}-{version}"));
+    let (modules, complete) = (folder.join("node_modules"), folder.join("complete"));
+    if complete.exists() {
+        return Ok(modules);
+    }
+    if find("npm").is_none() {
+        debian_packages(&["npm"], package)?;
+    }
+    println!(
+        "installing {package} {version} from the npm registry into {}",
+        folder.display()
+    );
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    run(Command::new("npm")
+        .args(["install", "--silent", "--no-audit", "--no-fund"])
+        .args(["--ignore-scripts", "--prefix"])
+        .arg(&folder)
+        .arg(format!("{package}@{version}"))
+        .stdin(Stdio::null()))?;
+    std::fs::write(&complete, "").map_err(|e| format!("{}: {e}", complete.display()))?;
+    Ok(modules)
 }
