@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-const TAG: &str = "Authentication";
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(super) const TAG: &str = "Authentication";
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A successful answer of `POST /oauth/token` (RFC 6749 §5.1).
 #[derive(Debug, Serialize, JsonSchema)]
@@ -154,12 +154,14 @@ pub async fn server(State(app): State<App>) -> Reply {
         "issuer": issuer,
         "token_endpoint": format!("{issuer}/oauth/token"),
         "revocation_endpoint": format!("{issuer}/oauth/revoke"),
+        "introspection_endpoint": format!("{issuer}/oauth/introspect"),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "scopes_supported": scopes(),
         "response_types_supported": [],
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": methods,
         "service_documentation": format!("{issuer}/docs"),
     }))
 }
@@ -203,7 +205,7 @@ fn public(body: &Value) -> Reply {
     Reply::json(StatusCode::OK, body).with(header::CACHE_CONTROL, "public, max-age=3600")
 }
 
-fn no_store(reply: Reply) -> Response {
+pub(super) fn no_store(reply: Reply) -> Response {
     reply
         .with(header::CACHE_CONTROL, "no-store")
         .with(header::PRAGMA, "no-cache")
@@ -211,15 +213,15 @@ fn no_store(reply: Reply) -> Response {
 }
 
 /// What an OAuth endpoint is asked, as far as it comes before the question itself.
-struct Asked {
-    headers: HeaderMap,
+pub(super) struct Asked {
+    pub(super) headers: HeaderMap,
     body: Bytes,
     address: IpAddr,
-    now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 impl Asked {
-    async fn read(app: &App, request: Request) -> Result<Asked, OAuthError> {
+    pub(super) async fn read(app: &App, request: Request) -> Result<Asked, OAuthError> {
         let (parts, body) = request.into_parts();
         let body = read_body(&parts.headers, body)
             .await
@@ -234,7 +236,7 @@ impl Asked {
     }
 
     /// Parses the request; what cannot be credentials of any client counts as a guess.
-    fn parse<T>(
+    pub(super) fn parse<T>(
         &self,
         app: &App,
         read: impl FnOnce(Message<'_>) -> Result<T, OAuthError>,
@@ -260,7 +262,7 @@ impl Asked {
     }
 
     /// The client behind `credentials` and the id of the secret that it showed, or the one refusal for all that can be wrong with them.
-    async fn client(
+    pub(super) async fn client(
         &self,
         app: &App,
         credentials: &Credentials,

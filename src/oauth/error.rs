@@ -6,7 +6,7 @@ use platform::http::Code;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::scope::ScopeError;
+use super::scope::{Scope, ScopeError};
 use super::throttle::Paused;
 
 /// Why an OAuth request was refused. Unknown client, wrong secret, disabled client and foreign address are
@@ -20,6 +20,8 @@ pub enum OAuthError {
     InvalidClient { basic: bool },
     /// 400 `unauthorized_client`: the token to be revoked belongs to another client (RFC 7009 §2.1).
     UnauthorizedClient,
+    /// 400 `unauthorized_client`: the endpoint needs a scope that the client was not given.
+    ScopeNeeded(Scope),
     /// 405 `invalid_request`: the endpoint takes POST alone.
     MethodNotAllowed,
     /// 400 `unsupported_grant_type`; `password` is never supported (RFC 9700 §2.4).
@@ -61,7 +63,7 @@ impl OAuthError {
     pub fn code(&self) -> &'static str {
         match self {
             OAuthError::InvalidRequest(_) | OAuthError::MethodNotAllowed => "invalid_request",
-            OAuthError::UnauthorizedClient => "unauthorized_client",
+            OAuthError::UnauthorizedClient | OAuthError::ScopeNeeded(_) => "unauthorized_client",
             OAuthError::InvalidClient { .. } => "invalid_client",
             OAuthError::UnsupportedGrantType => "unsupported_grant_type",
             OAuthError::InvalidScope(_) => "invalid_scope",
@@ -79,6 +81,7 @@ impl OAuthError {
             OAuthError::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             OAuthError::InvalidRequest(_)
             | OAuthError::UnauthorizedClient
+            | OAuthError::ScopeNeeded(_)
             | OAuthError::UnsupportedGrantType
             | OAuthError::InvalidScope(_)
             | OAuthError::InvalidTarget => StatusCode::BAD_REQUEST,
@@ -94,6 +97,7 @@ impl OAuthError {
             OAuthError::InvalidRequest(text) => text.clone(),
             OAuthError::InvalidClient { .. } => "client authentication failed".to_owned(),
             OAuthError::UnauthorizedClient => "the token belongs to another client".to_owned(),
+            OAuthError::ScopeNeeded(scope) => format!("the client needs the scope {scope}"),
             OAuthError::MethodNotAllowed => "this endpoint takes POST".to_owned(),
             OAuthError::UnsupportedGrantType => "grant_type must be client_credentials".to_owned(),
             OAuthError::InvalidScope(error) => error.to_string(),
@@ -169,7 +173,7 @@ pub static CODES: &[Code] = &[
         code: "unauthorized_client",
         status: 400,
         title: "This client may not do this.",
-        help: "A token is revoked by the client that it was issued to.",
+        help: "A token is revoked by the client that it was issued to. Asking about tokens needs the scope `tokens:introspect`.",
     },
     Code {
         code: "unsupported_grant_type",

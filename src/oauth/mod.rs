@@ -6,6 +6,7 @@
 //! - [`request`] and [`error`]: what the endpoints read and how they refuse.
 //! - [`key`]: signing keys, their life and their public halves.
 //! - [`token`]: access tokens: issuing, verifying, revoking.
+//! - [`introspection`]: who may ask whether a token is alive.
 //! - [`revocation`]: tokens that died before their time.
 //! - [`throttle`]: guessing, slowed down.
 //! - [`mint`]: short tokens for the forms of the API reference.
@@ -21,6 +22,7 @@ pub mod api;
 pub mod client;
 pub mod error;
 pub mod guard;
+pub mod introspection;
 pub mod jobs;
 pub mod key;
 mod memory;

@@ -1,4 +1,4 @@
-//! What a client sends to `/oauth/token` and `/oauth/revoke`: a JSON object or a form, with the
+//! What a client sends to `/oauth/token`, `/oauth/revoke` and `/oauth/introspect`: a JSON object or a form, with the
 //! client's credentials in it or in `Authorization: Basic`. All four combinations mean the same
 //! (RFC 6749 §2.3.1 and §3.2; the JSON form is the one of the API reference). Nothing is ever read from
 //! the query string.
@@ -68,10 +68,10 @@ pub struct TokenRequest {
     pub client: Credentials,
 }
 
-/// `POST /oauth/revoke` (RFC 7009). `token_type_hint` is not read: a token is recognised without it.
+/// `POST /oauth/revoke` (RFC 7009) and `POST /oauth/introspect` (RFC 7662). `token_type_hint` is not read: a token is recognised without it.
 #[derive(Clone, Debug)]
 pub struct RevokeRequest {
-    /// What is to be revoked; any text.
+    /// What is to be revoked or looked at; any text.
     pub token: String,
     /// Who asks.
     pub client: Credentials,

@@ -123,6 +123,7 @@ async fn the_metadata_is_true() {
     for (member, method) in [
         ("token_endpoint", Method::POST),
         ("revocation_endpoint", Method::POST),
+        ("introspection_endpoint", Method::POST),
         ("jwks_uri", Method::GET),
         ("service_documentation", Method::GET),
     ] {
