@@ -1,7 +1,10 @@
 //! One line per page. Each names the least role that it needs: a page cannot be added without saying who may
 //! see it.
 
-use super::api::{account, audit, credentials, customers, home, orders, products, setup, sign_in};
+use super::api::{
+    account, audit, credentials, customers, home, imports, orders, product_edit, products, setup,
+    sign_in, stock, variants,
+};
 use super::guard::guarded;
 use super::role::Role;
 use super::visit::Visit;
@@ -70,7 +73,19 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/orders/{id}/complete", OPERATOR, orders::complete),
         form("/dashboard/orders/{id}/cancel", OPERATOR, orders::cancel),
         page("/dashboard/products", READ_ONLY, products::list),
+        page("/dashboard/products/new", OPERATOR, product_edit::new),
+        form("/dashboard/products/new", OPERATOR, product_edit::create),
+        page("/dashboard/products/import", OPERATOR, imports::get),
+        form("/dashboard/products/import", OPERATOR, imports::import),
         page("/dashboard/products/{id}", READ_ONLY, products::get),
+        page("/dashboard/products/{id}/edit", OPERATOR, product_edit::edit),
+        form("/dashboard/products/{id}/edit", OPERATOR, product_edit::update),
+        form("/dashboard/products/{id}/delete", OPERATOR, product_edit::delete),
+        page("/dashboard/products/{id}/variants/{variant}", OPERATOR, variants::edit),
+        form("/dashboard/products/{id}/variants/{variant}", OPERATOR, variants::update),
+        form("/dashboard/products/{id}/variants/{variant}/remove", OPERATOR, variants::remove),
+        page("/dashboard/products/{id}/stock/{variant}", READ_ONLY, stock::get),
+        form("/dashboard/products/{id}/stock/{variant}", OPERATOR, stock::adjust),
         page("/dashboard/customers", READ_ONLY, customers::list),
         page("/dashboard/customers/{id}", READ_ONLY, customers::get),
 
