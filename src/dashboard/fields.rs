@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-/// Most fields of one form.
-const FIELDS_MAX: usize = 200;
+/// Most fields of one form: a variant has up to 100 prices of 7 fields, each beside what its page showed.
+const FIELDS_MAX: usize = 2_000;
 
 /// Fields in the order in which they were sent. A name may come more than once (check boxes).
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,11 @@ impl Fields {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             fields.push((decode(name)?, decode(value)?));
         }
+        Fields::new(fields)
+    }
+
+    /// Fields that were read elsewhere; `None` when they are too many.
+    pub fn new(fields: Vec<(String, String)>) -> Option<Fields> {
         (fields.len() <= FIELDS_MAX).then_some(Fields(fields))
     }
 
@@ -43,6 +48,11 @@ impl Fields {
             .iter()
             .filter(|(name, _)| !names.contains(&name.as_str()));
         others.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// All fields.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
     /// All values of a field.
@@ -116,7 +126,7 @@ mod tests {
         assert_eq!(fields.all("scope").collect::<Vec<_>>(), ["x", "y"]);
         assert_eq!((fields.some("empty"), fields.get("none")), (None, ""));
         assert_eq!(fields.exact(" p"), " ");
-        for bad in ["a=%", "a=%zz", "a=%ff", "a=%00", &"a=1&".repeat(300)] {
+        for bad in ["a=%", "a=%zz", "a=%ff", "a=%00", &"a=1&".repeat(2_001)] {
             assert!(Fields::parse(bad).is_none(), "{bad}");
         }
     }

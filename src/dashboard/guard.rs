@@ -4,6 +4,7 @@
 use super::confirm::{self, Confirmed};
 use super::fields::{Fields, encode};
 use super::frame;
+use super::multipart;
 use super::routes::{Needs, Route};
 use super::staff::{SESSION_MAX, USE_GRAIN};
 use super::store::{self, Device};
@@ -191,7 +192,13 @@ async fn to_sign_in(gate: &Gate, visit: &Visit, method: &Method) -> Result<Respo
 
 async fn form(headers: &HeaderMap, body: Body) -> Result<Fields> {
     let kind = text(headers, header::CONTENT_TYPE);
+    let whole = kind;
     let kind = kind.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("multipart/form-data") {
+        let bytes = read_body(headers, body).await?;
+        let read = multipart::parse(whole, &bytes);
+        return read.map_err(|fault| Problem::new(&codes::INVALID_BODY, fault.to_string()));
+    }
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(Problem::new(
             &codes::UNSUPPORTED_MEDIA_TYPE,
@@ -277,7 +284,13 @@ async fn page_of_problem(visit: &Visit, response: Response) -> Response {
 
 /// What every answer of the dashboard carries.
 fn finish(app: &App, needs: Needs, headers: &mut HeaderMap) {
-    const SAME: [(HeaderName, HeaderValue); 2] = [
+    const SAME: [(HeaderName, HeaderValue); 3] = [
+        // Not `no-referrer`: under it browsers send forms with `Origin: null`, and those that say nothing else of
+        // where a form comes from could not send any.
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("same-origin"),
+        ),
         (
             header::CONTENT_SECURITY_POLICY,
             HeaderValue::from_static(CONTENT_SECURITY_POLICY),

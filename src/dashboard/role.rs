@@ -11,7 +11,7 @@ pub enum Role {
     Owner,
     /// Everything but what belongs to the owner.
     Admin,
-    /// Works on orders.
+    /// Works on orders, products and stock.
     Operator,
     /// Works on API credentials.
     Developer,
@@ -51,7 +51,13 @@ impl Role {
         ];
         let more: &[Scope] = match self {
             Role::Owner | Role::Admin => Scope::ALL,
-            Role::Operator => &[S::OrdersWrite, S::PaymentsRead, S::NotificationsRead],
+            Role::Operator => &[
+                S::ProductsWrite,
+                S::InventoryWrite,
+                S::OrdersWrite,
+                S::PaymentsRead,
+                S::NotificationsRead,
+            ],
             Role::Developer => &[
                 S::IntegrationsRead,
                 S::WebhooksRead,

@@ -2,7 +2,8 @@
 //! see it.
 
 use super::api::{
-    account, audit, credentials, customers, home, orders, products, setup, sign_in, try_it,
+    account, audit, credentials, customers, home, imports, orders, product_edit, products, setup,
+    sign_in, stock, try_it, variants,
 };
 use super::guard::guarded;
 use super::role::Role;
@@ -86,7 +87,19 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/orders/{id}/complete", OPERATOR, orders::complete),
         form("/dashboard/orders/{id}/cancel", OPERATOR, orders::cancel),
         page("/dashboard/products", READ_ONLY, products::list),
+        page("/dashboard/products/new", OPERATOR, product_edit::new),
+        form("/dashboard/products/new", OPERATOR, product_edit::create),
+        page("/dashboard/products/import", OPERATOR, imports::get),
+        form("/dashboard/products/import", OPERATOR, imports::import),
         page("/dashboard/products/{id}", READ_ONLY, products::get),
+        page("/dashboard/products/{id}/edit", OPERATOR, product_edit::edit),
+        form("/dashboard/products/{id}/edit", OPERATOR, product_edit::update),
+        form("/dashboard/products/{id}/delete", OPERATOR, product_edit::delete),
+        page("/dashboard/products/{id}/variants/{variant}", OPERATOR, variants::edit),
+        form("/dashboard/products/{id}/variants/{variant}", OPERATOR, variants::update),
+        form("/dashboard/products/{id}/variants/{variant}/remove", OPERATOR, variants::remove),
+        page("/dashboard/products/{id}/stock/{variant}", READ_ONLY, stock::get),
+        form("/dashboard/products/{id}/stock/{variant}", OPERATOR, stock::adjust),
         page("/dashboard/customers", READ_ONLY, customers::list),
         page("/dashboard/customers/{id}", READ_ONLY, customers::get),
 

@@ -34,10 +34,19 @@ impl Input {
             Some(end) if end == "zst" => Box::new(zstd::Decoder::new(file)?),
             _ => Box::new(BufReader::new(file)),
         };
-        Ok(Input {
+        Ok(Input::of(bytes))
+    }
+
+    /// Reads a text that is in memory already.
+    pub(super) fn text(text: String) -> Input {
+        Input::of(Box::new(io::Cursor::new(text)))
+    }
+
+    fn of(bytes: Box<dyn Read>) -> Input {
+        Input {
             bytes,
             budget: RecordBudget(Rc::new(Cell::new(RECORD_BYTES_MAX))),
-        })
+        }
     }
 
     /// To be renewed after each record.

@@ -15,7 +15,7 @@ mod store;
 mod summary;
 
 pub use orders::run_orders;
-pub use products::run_products;
+pub use products::{run_products, run_products_text};
 pub use progress::Progress;
 pub use summary::{BadRow, Counts, Kinds, Summary};
 

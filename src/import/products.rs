@@ -68,7 +68,38 @@ pub async fn run_products(
     options: &Options,
     now: Timestamp,
 ) -> Result<Summary, ImportError> {
+    run(db, Source::File(path.to_owned()), options, now).await
+}
+
+/// Imports products from the text of a CSV file that was called `name`.
+///
+/// # Errors
+/// See [`run_products`].
+pub async fn run_products_text(
+    db: &Db,
+    (name, text): (&str, String),
+    options: &Options,
+    now: Timestamp,
+) -> Result<Summary, ImportError> {
+    let source = Source::Csv(PathBuf::from(name), text);
+    run(db, source, options, now).await
+}
+
+/// Where products come from.
+enum Source {
+    File(PathBuf),
+    /// Its name, for messages, and the text.
+    Csv(PathBuf, String),
+}
+
+async fn run(
+    db: &Db,
+    source: Source,
+    options: &Options,
+    now: Timestamp,
+) -> Result<Summary, ImportError> {
     let started = Instant::now();
+    let (Source::File(path) | Source::Csv(path, _)) = &source;
     let mut summary = Summary {
         file: path.display().to_string(),
         format: "tradepost",
@@ -77,8 +108,10 @@ pub async fn run_products(
     };
     options.progress.begin("Importing", 0);
     let (sender, mut rows) = mpsc::channel(options.chunk);
-    let own_path = path.to_owned();
-    let reading = tokio::task::spawn_blocking(move || send_rows(&own_path, &sender));
+    let reading = tokio::task::spawn_blocking(move || match source {
+        Source::File(path) => send_rows(&path, &sender),
+        Source::Csv(path, text) => send_csv(&path, Input::text(text), &sender),
+    });
     let mut chunk: Vec<Draft> = Vec::with_capacity(options.chunk);
     let mut seen = Seen::default();
     while let Some((line, row)) = rows.recv().await {

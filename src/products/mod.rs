@@ -4,6 +4,7 @@
 //! decided by [`pricing`], what is left of it by [`inventory`].
 
 pub mod api;
+pub mod changes;
 pub mod draft;
 mod examples;
 pub mod input;

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod browser;
+mod catalog;
 mod pages;
 mod signing;
 

@@ -49,7 +49,7 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn) -> Result<Response
             let ordered = figures::store::ordered(tx, &asked).await?;
             let pending = in_status(tx, OrderStatus::Pending, &page).await?;
             let confirmed = in_status(tx, OrderStatus::Confirmed, &page).await?;
-            let low = figures::store::low_stock(tx, SHORT).await?;
+            let low = figures::store::low_stock(tx, None, SHORT).await?;
             Ok((ordered, pending, confirmed, low))
         })
         .await;

@@ -5,11 +5,15 @@ pub mod audit;
 pub mod credentials;
 pub mod customers;
 pub mod home;
+pub mod imports;
 pub mod orders;
+pub mod product_edit;
 pub mod products;
 pub mod setup;
 pub mod sign_in;
+pub mod stock;
 pub mod try_it;
+pub mod variants;
 
 use crate::app::App;
 use crate::error::Result;

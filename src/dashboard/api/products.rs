@@ -4,7 +4,9 @@ use super::orders::{Choice, choices};
 use super::{ROWS, next_link, page_of};
 use crate::app::App;
 use crate::dashboard::fields::{Fields, encode};
+use crate::dashboard::figures::{LOW_STOCK, store as figures};
 use crate::dashboard::frame::{self, Frame};
+use crate::dashboard::role::Role;
 use crate::dashboard::show::{Badge, When, count, money};
 use crate::dashboard::visit::SignedIn;
 use crate::error::{Result, not_found};
@@ -52,6 +54,8 @@ struct ProductsPage<'a> {
     corrected: String,
     next: String,
     first: bool,
+    may_edit: bool,
+    done: &'static str,
 }
 
 /// Products to be listed, and the address of those after them.
@@ -74,6 +78,9 @@ pub async fn list(
     OriginalUri(uri): OriginalUri,
 ) -> Result<Response> {
     let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
+    if asked.get("stock") == "low" {
+        return low(&app, &signed_in, &uri, &asked).await;
+    }
     let q: String = asked.get("q").chars().take(Q_CHARS_MAX).collect();
     let found = match q.is_empty() {
         true => listed(&app, &uri, &asked).await?,
@@ -104,8 +111,69 @@ pub async fn list(
         corrected: found.corrected,
         next: found.next,
         first: asked.some("cursor").is_none() && asked.some("offset").is_none(),
+        may_edit: signed_in.visit.may(Role::Operator),
+        done: match asked.get("done") {
+            "deleted" => "The product is deleted. Orders keep their copy of it.",
+            _ => "",
+        },
     };
     Ok(frame::page(StatusCode::OK, &page))
+}
+
+/// A variant of which few units are left.
+#[derive(Debug)]
+struct LowRow {
+    product: String,
+    variant: String,
+    title: String,
+    name: String,
+    sku: String,
+    left: String,
+    gone: bool,
+}
+
+#[derive(Template)]
+#[template(path = "products_low.html")]
+struct LowPage {
+    frame: Frame,
+    rows: Vec<LowRow>,
+    limit: i64,
+    next: String,
+    first: bool,
+}
+
+/// Variants that are for sale and nearly gone, least first.
+async fn low(app: &App, signed_in: &SignedIn, uri: &Uri, asked: &Fields) -> Result<Response> {
+    let page = page_of(app, uri, asked.some("cursor"))?;
+    let mut tx = app.db.read().await?;
+    let mut found = figures::low_stock(&mut tx, page.after_time_and_id(), page.fetch()).await?;
+    let more = page.cut(&mut found);
+    let last = found.last().filter(|_| more);
+    let last = last.map(|low| vec![low.available.to_string(), low.variant_id.to_string()]);
+    let row = |low: figures::Low| LowRow {
+        product: low.product_id.to_string(),
+        variant: low.variant_id.to_string(),
+        title: low.title,
+        name: low.variant.unwrap_or_default(),
+        sku: low.sku.unwrap_or_default(),
+        left: count(low.available),
+        gone: low.available <= 0,
+    };
+    let page = LowPage {
+        frame: Frame::new(&signed_in.visit, "Low stock"),
+        limit: LOW_STOCK,
+        next: next_link(app, &page, last),
+        first: asked.some("cursor").is_none(),
+        rows: found.into_iter().map(row).collect(),
+    };
+    Ok(frame::page(StatusCode::OK, &page))
+}
+
+/// The product called `id`, as everyone buys it now.
+pub async fn find(app: &App, signed_in: &SignedIn, id: &str) -> Result<Product> {
+    let asked = Asked::plain(signed_in.visit.now());
+    let found = store::find(&mut app.db.read().await?, id, &asked).await?;
+    found.ok_or_else(|| not_found("product", id))
 }
 
 fn price_of(product: &Product) -> String {
@@ -201,6 +269,7 @@ async fn loaded(tx: &mut Tx, ids: &[ProductId], asked: &Asked) -> Result<Vec<Pro
 
 #[derive(Debug)]
 struct VariantRow {
+    id: String,
     name: String,
     sku: String,
     prices: Vec<PriceShown>,
@@ -233,13 +302,20 @@ struct ProductPage<'a> {
     tags: String,
     created: When,
     updated: When,
+    may_edit: bool,
+    done: &'static str,
 }
 
 /// `GET /dashboard/products/{id}`.
-pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) -> Result<Response> {
+pub async fn get(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Path(id): Path,
+    OriginalUri(uri): OriginalUri,
+) -> Result<Response> {
     let now = signed_in.visit.now();
-    let found = store::find(&mut app.db.read().await?, &id, &Asked::plain(now)).await?;
-    let product = found.ok_or_else(|| not_found("product", &id))?;
+    let product = find(&app, &signed_in, &id).await?;
+    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
     let zone = signed_in.shop.zone();
     let list = |stored: std::result::Result<Vec<String>, _>| -> Result<String> {
         Ok(stored.map(|all: Vec<String>| all.join(", "))?)
@@ -254,6 +330,12 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) ->
         tags: list(product.tags.read())?,
         created: When::new(product.created_at, now, &zone),
         updated: When::new(product.updated_at, now, &zone),
+        may_edit: signed_in.visit.may(Role::Operator),
+        done: match asked.get("done") {
+            "created" => "The product is made.",
+            "changed" => "The product is changed.",
+            _ => "",
+        },
         product: &product,
     };
     Ok(frame::page(StatusCode::OK, &page))
@@ -263,6 +345,7 @@ fn variant_row(variant: &Variant) -> VariantRow {
     let stock = &variant.inventory;
     let name = variant.title.clone();
     VariantRow {
+        id: variant.id.to_string(),
         name: name.unwrap_or_else(|| "Only variant".to_owned()),
         sku: variant.sku.clone().unwrap_or_default(),
         prices: variant.prices.iter().map(price_shown).collect(),

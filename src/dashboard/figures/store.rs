@@ -2,8 +2,10 @@
 
 use super::{LOW_STOCK, Ordered};
 use crate::money::{Currency, Money};
-use crate::products::ProductId;
-use platform::db::{DbError, Param, Tx};
+use crate::products::inventory::stock::Movement;
+use crate::products::{ProductId, VariantId};
+use platform::db::{DbError, Param, Select, Tx};
+use platform::http::Page;
 use platform::params;
 
 /// What was ordered in each of `spans` (microseconds, half-open), by the index `orders_placed`. One statement.
@@ -46,6 +48,7 @@ pub async fn ordered(tx: &mut Tx, spans: &[(i64, i64)]) -> Result<Vec<Ordered>, 
 #[derive(Clone, Debug)]
 pub struct Low {
     pub product_id: ProductId,
+    pub variant_id: VariantId,
     pub title: String,
     pub variant: Option<String>,
     pub sku: Option<String>,
@@ -53,21 +56,65 @@ pub struct Low {
 }
 
 /// What is for sale and nearly gone, least first. Looks at all stock: belongs in a snapshot.
-pub async fn low_stock(tx: &mut Tx, limit: i64) -> Result<Vec<Low>, DbError> {
-    let sql = "SELECT p.id, p.title, v.title, v.sku, CAST(SUM(s.on_hand - s.allocated) AS BIGINT)
+/// Begins behind `after`: how many are left of a variant, and its id.
+pub async fn low_stock(
+    tx: &mut Tx,
+    after: Option<(i64, &str)>,
+    limit: i64,
+) -> Result<Vec<Low>, DbError> {
+    let (left, id) = after.unwrap_or((i64::MIN, ""));
+    let sql = "SELECT p.id, p.title, v.title, v.sku, CAST(SUM(s.on_hand - s.allocated) AS BIGINT), v.id
         FROM stock s JOIN variants v ON v.id = s.variant_id JOIN products p ON p.id = v.product_id
         WHERE v.deleted_at IS NULL AND v.track_inventory AND p.deleted_at IS NULL AND p.status = 'active'
         GROUP BY v.id, p.id, p.title, v.title, v.sku
         HAVING CAST(SUM(s.on_hand - s.allocated) AS BIGINT) <= $1
-        ORDER BY 5, p.title, v.id LIMIT $2";
-    tx.fetch_all(sql, params![LOW_STOCK, limit], |row| {
+            AND (CAST(SUM(s.on_hand - s.allocated) AS BIGINT), v.id) > ($3, $4)
+        ORDER BY 5, v.id LIMIT $2";
+    tx.fetch_all(sql, params![LOW_STOCK, limit, left, id], |row| {
         Ok(Low {
             product_id: row.get(0)?,
             title: row.get(1)?,
             variant: row.get(2)?,
             sku: row.get(3)?,
             available: row.get(4)?,
+            variant_id: row.get(5)?,
         })
     })
     .await
+}
+
+/// A page of the ledger of one variant, newest first.
+pub async fn movements(
+    tx: &mut Tx,
+    variant_id: &VariantId,
+    page: &Page,
+) -> Result<Vec<Movement>, DbError> {
+    let mut select = Select::new(
+        "SELECT id, variant_id, location_id, kind, on_hand_delta, allocated_delta, order_id, reason, actor, created_at
+        FROM stock_movements WHERE TRUE",
+    );
+    select.and("variant_id = {}", Param::Text(variant_id.as_str()));
+    if let Some((at, id)) = page.after_time_and_id() {
+        let key = [Param::Int(at), Param::Text(id)];
+        select.push("AND").bind("(created_at, id) < ({}, {})", &key);
+    }
+    select
+        .push("ORDER BY created_at DESC, id DESC")
+        .window(page.fetch(), page.offset);
+    select
+        .fetch_all(tx, |row| {
+            Ok(Movement {
+                id: row.get(0)?,
+                variant_id: row.get(1)?,
+                location_id: row.get(2)?,
+                kind: row.get(3)?,
+                on_hand_delta: row.get(4)?,
+                allocated_delta: row.get(5)?,
+                order_id: row.get(6)?,
+                reason: row.get(7)?,
+                actor: row.get(8)?,
+                created_at: row.get(9)?,
+            })
+        })
+        .await
 }

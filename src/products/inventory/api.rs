@@ -234,39 +234,50 @@ pub async fn adjust(
     let change = check(&body)?;
     let now = app.clock.now();
     app.write_once(once, async move |tx| {
-        let variant = find(tx, &body).await?;
-        if !variant.track_inventory {
-            // Before the level is locked: a change of the product takes its locks in this order too.
-            store::start_tracking(tx, &variant, &caller.client_id, now).await?;
-        }
-        let location = body.location_id.clone().unwrap_or_else(LocationId::main);
-        let Some(level) = store::lock(tx, &variant.variant_id, &location).await? else {
-            return Err(unknown("location_id"));
-        };
-        let after = level.adjusted(change, body.expected_on_hand, variant.allow_backorder)?;
-        let adjusted = Adjusted {
-            variant_id: &variant.variant_id,
-            product_id: &variant.product_id,
-            level,
-            after,
-            reason: &body.reason,
-        };
-        let movement_id = store::write_adjusted(tx, &adjusted, &caller.client_id, now).await?;
-        let place = format!("/v2/inventory?variant_id={}", variant.variant_id);
-        let level = Counters {
-            on_hand: after,
-            ..level
-        };
-        let done = Adjustment {
-            movement_id,
-            delta: after - adjusted.level.on_hand,
-            reason: body.reason.clone(),
-            level: shown(&variant, location, level),
-            created_at: now,
-        };
+        let done = make(tx, &body, change, &caller.client_id, now).await?;
+        let place = format!("/v2/inventory?variant_id={}", done.level.variant_id);
         Ok(Reply::json(StatusCode::CREATED, &done).with(header::LOCATION, &place))
     })
     .await
+}
+
+/// Makes an adjustment whose `change` is that of `wanted`, see [`check`].
+pub async fn make(
+    tx: &mut Tx,
+    wanted: &NewAdjustment,
+    change: Change,
+    actor: &str,
+    now: Timestamp,
+) -> Result<Adjustment> {
+    let variant = find(tx, wanted).await?;
+    if !variant.track_inventory {
+        // Before the level is locked: a change of the product takes its locks in this order too.
+        store::start_tracking(tx, &variant, actor, now).await?;
+    }
+    let location = wanted.location_id.clone().unwrap_or_else(LocationId::main);
+    let Some(level) = store::lock(tx, &variant.variant_id, &location).await? else {
+        return Err(unknown("location_id"));
+    };
+    let after = level.adjusted(change, wanted.expected_on_hand, variant.allow_backorder)?;
+    let adjusted = Adjusted {
+        variant_id: &variant.variant_id,
+        product_id: &variant.product_id,
+        level,
+        after,
+        reason: &wanted.reason,
+    };
+    let movement_id = store::write_adjusted(tx, &adjusted, actor, now).await?;
+    let level = Counters {
+        on_hand: after,
+        ..level
+    };
+    Ok(Adjustment {
+        movement_id,
+        delta: after - adjusted.level.on_hand,
+        reason: wanted.reason.clone(),
+        level: shown(&variant, location, level),
+        created_at: now,
+    })
 }
 
 fn shown(variant: &Counted, location_id: LocationId, level: Counters) -> Level {
@@ -304,7 +315,7 @@ fn unknown(field: &str) -> Problem {
 }
 
 /// The two choices that a schema cannot say plainly.
-fn check(body: &NewAdjustment) -> Result<Change> {
+pub fn check(body: &NewAdjustment) -> Result<Change> {
     let mut problem = None;
     let mut refuse = |field: &str, code: &'static str, detail: &str| {
         let known = problem

@@ -8,7 +8,9 @@ use tradepost::dashboard::{CONTENT_SECURITY_POLICY, Needs, Role, routes};
 
 /// A path with ids that nothing has.
 fn fill(path: &str) -> String {
-    path.replace("{id}", "none_1").replace("{file}", "none.css")
+    path.replace("{id}", "none_1")
+        .replace("{variant}", "none_2")
+        .replace("{file}", "none.css")
 }
 
 const PUBLIC: [&str; 7] = [
@@ -300,6 +302,11 @@ async fn what_others_wrote_is_text_on_every_page() {
     assert_eq!(made.status, 200, "{}", made.text());
     let id = |body: &serde_json::Value| body["id"].as_str().unwrap().to_owned();
     let client = browser::between(&made.text(), "id=\"client-id\">", "<");
+    let variant = |page: &str| {
+        let product = product.json();
+        let variant = id(&product["variants"][0]);
+        format!("/dashboard/products/{}/{page}/{variant}", id(&product))
+    };
     for path in [
         "/dashboard".to_owned(),
         "/dashboard/orders".to_owned(),
@@ -308,6 +315,11 @@ async fn what_others_wrote_is_text_on_every_page() {
         "/dashboard/products".to_owned(),
         "/dashboard/products?q=%3Cscript%3E%22%3E".to_owned(),
         format!("/dashboard/products/{}", id(&product.json())),
+        format!("/dashboard/products/{}/edit", id(&product.json())),
+        format!("/dashboard/products/{}/variants/new", id(&product.json())),
+        variant("variants"),
+        variant("stock"),
+        "/dashboard/products?stock=low".to_owned(),
         "/dashboard/customers?q=%3Cb%3E%22%3E".to_owned(),
         format!("/dashboard/customers/{}", id(&user.json())),
         "/dashboard/credentials".to_owned(),
@@ -351,12 +363,14 @@ async fn every_answer_forbids_what_the_pages_do_not_need() {
             "{path}"
         );
         assert_eq!(page.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(page.header("referrer-policy"), "same-origin", "{path}");
         assert_eq!(
             page.header("cross-origin-opener-policy"),
             "same-origin",
             "{path}"
         );
         let text = page.text();
+        assert!(!text.contains("name=\"referrer\""), "{path}: one policy");
         assert!(
             !text.contains(" style=") && !text.contains("<style"),
             "{path}"

@@ -67,6 +67,37 @@ impl Browser {
         self.keep(reply)
     }
 
+    /// Sends a form with a file in it.
+    pub async fn upload(
+        &mut self,
+        path: &str,
+        fields: &[(&str, String)],
+        (name, file): (&str, &[u8]),
+    ) -> Reply {
+        let token = self.form_token().await;
+        let mut body = Vec::new();
+        for (field, value) in fields.iter().chain([&("form", token)]) {
+            let part = format!(
+                "--fold\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n"
+            );
+            body.extend_from_slice(part.as_bytes());
+        }
+        let head = format!(
+            "--fold\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: text/csv\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(file);
+        body.extend_from_slice(b"\r\n--fold--\r\n");
+        let call = self
+            .client
+            .request(Method::POST, path)
+            .header("content-type", "multipart/form-data; boundary=fold")
+            .header("sec-fetch-site", "same-origin")
+            .header("cookie", &self.cookie_header());
+        let reply = call.body(body).send().await;
+        self.keep(reply)
+    }
+
     /// A token for forms of this browser, from a page that everyone may see.
     pub async fn form_token(&mut self) -> String {
         let page = self.get("/dashboard/account").await;

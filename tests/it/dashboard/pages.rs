@@ -166,7 +166,7 @@ async fn products_are_listed_searched_and_shown() {
         assert_eq!(page.contains(">Teapot</a>"), found, "{query}: {page}");
     }
     let list = owner.get("/dashboard/products").await.text();
-    let id = browser::between(&list, "href=\"/dashboard/products/", "\"");
+    let id = browser::between(&list, "class=\"wide\"><a href=\"/dashboard/products/", "\"");
     let page = owner.get(&format!("/dashboard/products/{id}")).await.text();
     assert!(
         page.contains("19.99\u{a0}USD")

@@ -440,14 +440,10 @@ fn finish_headers(
     statements: u64,
     traceparent: Option<HeaderValue>,
 ) {
-    const SAME: [(HeaderName, HeaderValue); 6] = [
+    const SAME: [(HeaderName, HeaderValue); 5] = [
         (
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
-        ),
-        (
-            header::REFERRER_POLICY,
-            HeaderValue::from_static("no-referrer"),
         ),
         (
             HeaderName::from_static("permissions-policy"),
@@ -471,6 +467,9 @@ fn finish_headers(
         ),
     ];
     headers.extend(SAME);
+    headers
+        .entry(header::REFERRER_POLICY)
+        .or_insert(HeaderValue::from_static("no-referrer"));
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(
             header::CACHE_CONTROL,

@@ -30,7 +30,7 @@ pub use if_match::{IF_MATCH_PATTERN, IfMatch};
 pub use layer::{Answered, ClientAddress, ClientName, Front, RequestId, Stack, current_request_id};
 pub use network::{Network, NetworkError};
 pub use page::{Page, PageQuery};
-pub use path::Path;
+pub use path::{Path, PathPair};
 pub use problem::{Code, FieldError, Place, Problem, codes};
 pub use query::Query;
 pub use reply::Reply;

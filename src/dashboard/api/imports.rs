@@ -1,0 +1,143 @@
+//! `/dashboard/products/import`: products out of a CSV file, looked at first.
+
+use crate::app::App;
+use crate::dashboard::fields::Fields;
+use crate::dashboard::frame::{self, Frame};
+use crate::dashboard::show::count;
+use crate::dashboard::store;
+use crate::dashboard::visit::{Form, SignedIn};
+use crate::error::Result;
+use crate::import::{BadRow, ImportError, Options, Summary, run_products_text};
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use platform::http::{Problem, codes};
+
+/// Largest file: with the rest of the form it stays within the 1 MiB of a body.
+const FILE_BYTES_MAX: usize = 1_000_000;
+/// Longest name of a file that is noted, in characters.
+const NAME_CHARS_MAX: usize = 200;
+
+/// What came of reading a file.
+#[derive(Debug)]
+struct Report {
+    name: String,
+    rows: String,
+    new: String,
+    present: String,
+    bad_rows: String,
+    bad: Vec<BadRow>,
+    /// Some bad rows are not listed.
+    cut: bool,
+    /// Something would be, or was, added.
+    any: bool,
+    dry: bool,
+}
+
+#[derive(Template)]
+#[template(path = "products_import.html")]
+struct ImportPage<'a> {
+    frame: Frame,
+    report: Option<Report>,
+    /// The file once more, for the form that imports it.
+    text: &'a str,
+    wrong: String,
+}
+
+impl<'a> ImportPage<'a> {
+    fn new(signed_in: &SignedIn, text: &'a str) -> ImportPage<'a> {
+        ImportPage {
+            frame: Frame::new(&signed_in.visit, "Import products"),
+            report: None,
+            text,
+            wrong: String::new(),
+        }
+    }
+}
+
+fn report(name: &str, summary: Summary) -> Report {
+    let number = |n: usize| count(i64::try_from(n).unwrap_or(i64::MAX));
+    let rows = |n: u64| count(i64::try_from(n).unwrap_or(i64::MAX));
+    Report {
+        name: name.to_owned(),
+        rows: rows(summary.rows),
+        new: number(summary.products.new),
+        present: number(summary.products.present),
+        bad_rows: rows(summary.bad_rows),
+        cut: summary.bad_rows > summary.bad.len() as u64,
+        any: summary.products.new > 0,
+        dry: summary.dry_run,
+        bad: summary.bad,
+    }
+}
+
+/// `GET /dashboard/products/import`.
+pub async fn get(signed_in: SignedIn) -> Result<Response> {
+    Ok(frame::page(
+        StatusCode::OK,
+        &ImportPage::new(&signed_in, ""),
+    ))
+}
+
+/// The file of the form and its name. Lines end alike, whether it comes as a file or out of the form that showed it.
+fn file_of(typed: &Fields) -> (String, String) {
+    let field = ["file", "text"].map(|name| typed.exact(name));
+    let text = field.into_iter().find(|text| !text.is_empty());
+    let text = text.unwrap_or_default().trim_start_matches('\u{feff}');
+    let name = typed.some("file.filename").or(typed.some("name"));
+    let name = name.unwrap_or("products.csv");
+    let name = name.chars().filter(|c| !c.is_control());
+    (
+        name.take(NAME_CHARS_MAX).collect(),
+        text.replace("\r\n", "\n"),
+    )
+}
+
+/// `POST /dashboard/products/import`: reads and compares; writes only when the form says so.
+pub async fn import(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Form(typed): Form,
+) -> Result<Response> {
+    let (name, text) = file_of(&typed);
+    let mut page = ImportPage::new(&signed_in, &text);
+    if text.is_empty() || text.len() > FILE_BYTES_MAX {
+        page.wrong = match text.is_empty() {
+            true => "Choose a file with at least one line.".to_owned(),
+            false => "The file is larger than 1 MB. Larger ones are imported by tradepost import products FILE.".to_owned(),
+        };
+        page.text = "";
+        return Ok(frame::page(StatusCode::UNPROCESSABLE_ENTITY, &page));
+    }
+    let dry_run = typed.get("do") != "import";
+    if !dry_run {
+        let (by, object) = (signed_in.clone(), name.clone());
+        // Before the first of its transactions: what is half done is in the log too.
+        app.db
+            .write(async move |tx| {
+                store::note(tx, by.doer(), "products.imported", ("file", &object)).await
+            })
+            .await?;
+    }
+    let options = Options {
+        dry_run,
+        ..Options::default()
+    };
+    let now = signed_in.visit.now();
+    let file = (name.as_str(), text.clone());
+    match run_products_text(&app.db, file, &options, now).await {
+        Ok(summary) => {
+            page.report = Some(report(&name, summary));
+            app.nudge.send();
+            Ok(frame::page(StatusCode::OK, &page))
+        }
+        Err(ImportError::Db(error)) => Err(error.into()),
+        Err(ImportError::Format(_, detail)) => {
+            page.wrong = detail;
+            page.text = "";
+            Ok(frame::page(StatusCode::UNPROCESSABLE_ENTITY, &page))
+        }
+        Err(other) => Err(Problem::new(&codes::INVALID_BODY, other.to_string())),
+    }
+}

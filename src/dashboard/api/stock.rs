@@ -1,0 +1,259 @@
+//! `/dashboard/products/{id}/stock/{variant}`: how much there is of a variant, and why.
+
+use super::product_edit::{is_of_form, told};
+use super::products::find;
+use super::variants::name_of;
+use super::{next_link, page_of};
+use crate::app::App;
+use crate::dashboard::fields::Fields;
+use crate::dashboard::figures::store as figures;
+use crate::dashboard::frame::{self, Frame};
+use crate::dashboard::product_form::whole;
+use crate::dashboard::role::Role;
+use crate::dashboard::show::{When, count, words};
+use crate::dashboard::store as own;
+use crate::dashboard::visit::{Form, SignedIn};
+use crate::error::{Result, STOCK_CHANGED, not_found};
+use crate::products::inventory::api::{ListLevels, NewAdjustment, check, make};
+use crate::products::inventory::stock::{Level, LocationId, Movement};
+use crate::products::inventory::store as inventory;
+use crate::products::product::Product;
+use askama::Template;
+use axum::extract::{OriginalUri, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use platform::http::{Page, PageQuery, PathPair, Problem, Schema, codes, field_errors_to_problem};
+use serde_json::json;
+
+/// Locations of one variant that are shown.
+const LOCATIONS_MAX: i64 = 100;
+
+#[derive(Debug)]
+struct Row {
+    at: When,
+    what: String,
+    on_hand: String,
+    allocated: String,
+    order: Option<String>,
+    reason: String,
+    who: String,
+    /// Empty while there is one location.
+    location: String,
+}
+
+#[derive(Template)]
+#[template(path = "stock.html")]
+struct StockPage<'a> {
+    frame: Frame,
+    product: &'a Product,
+    path: String,
+    name: String,
+    sku: String,
+    tracked: bool,
+    backorder: bool,
+    may_adjust: bool,
+    levels: Vec<Level>,
+    rows: Vec<Row>,
+    next: String,
+    first: bool,
+    typed: Fields,
+    wrong: Vec<String>,
+    done: &'a str,
+}
+
+fn signed(delta: i64) -> String {
+    match delta {
+        0 => String::new(),
+        delta if delta > 0 => format!("+{}", count(delta)),
+        delta => count(delta),
+    }
+}
+
+/// What a page of stock is made from.
+struct Shown<'a> {
+    app: &'a App,
+    signed_in: &'a SignedIn,
+    uri: &'a Uri,
+    ids: (&'a str, &'a str),
+}
+
+impl Shown<'_> {
+    async fn page(
+        &self,
+        status: StatusCode,
+        typed: Fields,
+        wrong: Vec<String>,
+    ) -> Result<Response> {
+        let Shown {
+            app,
+            signed_in,
+            uri,
+            ids: (id, variant),
+        } = self;
+        let product = find(app, signed_in, id).await?;
+        let found = product
+            .variants
+            .iter()
+            .find(|one| one.id.as_str() == *variant);
+        let variant = found.ok_or_else(|| not_found("variant", variant))?;
+        let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
+        let page = page_of(app, uri, asked.some("cursor"))?;
+        let all = PageQuery {
+            limit: Some(LOCATIONS_MAX),
+            ..PageQuery::default()
+        };
+        let all = Page::new(&all, uri, &app.cursors)?;
+        let query = ListLevels {
+            variant_id: Some(variant.id.clone()),
+            ..ListLevels::default()
+        };
+        let mut tx = app.db.read().await?;
+        let mut levels = inventory::levels(&mut tx, &query, &all).await?;
+        all.cut(&mut levels);
+        let mut movements = figures::movements(&mut tx, &variant.id, &page).await?;
+        let staff = own::list(&mut tx).await?;
+        let more = page.cut(&mut movements);
+        let last = movements.last().filter(|_| more);
+        let last = last.map(|row| vec![row.created_at.micros().to_string(), row.id.to_string()]);
+        let (now, zone) = (signed_in.visit.now(), signed_in.shop.zone());
+        let row = |movement: &Movement| Row {
+            at: When::new(movement.created_at, now, &zone),
+            what: words(&movement.kind),
+            on_hand: signed(movement.on_hand_delta),
+            allocated: signed(movement.allocated_delta),
+            order: movement.order_id.clone(),
+            reason: movement.reason.clone().unwrap_or_default(),
+            who: staff
+                .iter()
+                .find(|one| one.id.as_str() == movement.actor)
+                .map_or_else(|| movement.actor.clone(), |one| one.email.clone()),
+            location: match levels.len() {
+                0 | 1 => String::new(),
+                _ => movement.location_id.to_string(),
+            },
+        };
+        let page = StockPage {
+            frame: Frame::new(&signed_in.visit, format!("Stock of {}", product.title)),
+            path: format!("/dashboard/products/{}/stock/{}", product.id, variant.id),
+            name: name_of(variant),
+            sku: variant.sku.clone().unwrap_or_default(),
+            tracked: variant.track_inventory,
+            backorder: variant.allow_backorder,
+            may_adjust: signed_in.visit.may(Role::Operator),
+            rows: movements.iter().map(row).collect(),
+            next: next_link(app, &page, last),
+            first: asked.some("cursor").is_none(),
+            done: match asked.get("done") {
+                "adjusted" => "The stock is adjusted; the ledger says by whom and why.",
+                _ => "",
+            },
+            product: &product,
+            levels,
+            typed,
+            wrong,
+        };
+        Ok(frame::page(status, &page))
+    }
+}
+
+/// `GET /dashboard/products/{id}/stock/{variant}`.
+pub async fn get(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    PathPair(id, variant): PathPair,
+    OriginalUri(uri): OriginalUri,
+) -> Result<Response> {
+    let shown = Shown {
+        app: &app,
+        signed_in: &signed_in,
+        uri: &uri,
+        ids: (&id, &variant),
+    };
+    shown
+        .page(StatusCode::OK, Fields::default(), Vec::new())
+        .await
+}
+
+/// `POST /dashboard/products/{id}/stock/{variant}`.
+pub async fn adjust(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    PathPair(id, variant): PathPair,
+    OriginalUri(uri): OriginalUri,
+    Form(typed): Form,
+) -> Result<Response> {
+    let product = find(&app, &signed_in, &id).await?;
+    if !product
+        .variants
+        .iter()
+        .any(|one| one.id.as_str() == variant)
+    {
+        return Err(not_found("variant", &variant));
+    }
+    let problem = match adjusted(&app, &signed_in, &variant, &typed).await {
+        Ok(()) => {
+            let place = format!("/dashboard/products/{id}/stock/{variant}?done=adjusted");
+            return Ok(frame::see_other(&place));
+        }
+        Err(problem) if is_of_form(&problem) => problem,
+        Err(problem) => return Err(problem),
+    };
+    let wrong = match problem.code() == &STOCK_CHANGED {
+        true => vec![format!(
+            "Somebody else changed this stock while you were here: {}. Nothing was changed; look at the figures below and send it again if it still holds.",
+            problem.detail()
+        )],
+        false => told(&problem),
+    };
+    let shown = Shown {
+        app: &app,
+        signed_in: &signed_in,
+        uri: &uri,
+        ids: (&id, &variant),
+    };
+    shown.page(problem.status(), typed, wrong).await
+}
+
+/// The adjustment that the form describes. It always says what its page showed on the shelf, so that a form that is
+/// sent twice, or after somebody else's, is refused.
+fn wanted(variant: &str, typed: &Fields) -> Result<NewAdjustment> {
+    let refused = |field: &str, detail: &str| {
+        Problem::new(&codes::INVALID_BODY, detail).at(&format!("#/{field}"), "invalid", detail)
+    };
+    let units = whole(typed.get("units")).filter(|units| *units >= 0);
+    let units = units.ok_or_else(|| refused("units", "expected a whole number, 0 or more"))?;
+    let (location, expected) = typed.get("location").split_once(':').unwrap_or_default();
+    let location = LocationId::parse(location).unwrap_or_else(LocationId::main);
+    let expected = whole(expected).ok_or_else(|| refused("location", "the form has no stock"))?;
+    let (member, value) = match typed.get("how") {
+        "receive" => ("delta", units),
+        "take" => ("delta", -units),
+        "count" => ("set_to", units),
+        _ => return Err(refused("how", "choose what happened")),
+    };
+    let body = json!({ "variant_id": variant, "location_id": location, member: value,
+        "reason": typed.get("reason"), "expected_on_hand": expected });
+    let violations = Schema::of::<NewAdjustment>().violations(&body);
+    if !violations.is_empty() {
+        return Err(field_errors_to_problem(violations));
+    }
+    let read = serde_json::from_value(body);
+    read.map_err(|error| Problem::new(&codes::INVALID_BODY, error.to_string()))
+}
+
+async fn adjusted(app: &App, signed_in: &SignedIn, variant: &str, typed: &Fields) -> Result<()> {
+    let wanted = wanted(variant, typed)?;
+    let change = check(&wanted)?;
+    let (by, variant) = (signed_in.clone(), variant.to_owned());
+    let done: Result<()> = app
+        .db
+        .write(async move |tx| {
+            let (actor, now) = (by.staff.id.as_str(), by.visit.now());
+            make(tx, &wanted, change, actor, now).await?;
+            own::note(tx, by.doer(), "stock.adjusted", ("variant", &variant)).await?;
+            Ok(())
+        })
+        .await;
+    app.nudge.send();
+    done
+}

@@ -1,0 +1,278 @@
+//! `/dashboard/products/{id}/variants/…`: what one variant is and costs.
+
+use super::product_edit::{change, is_of_form, seen_version, told};
+use super::products::find;
+use crate::app::App;
+use crate::dashboard::edited::{Clash, Edited, Values};
+use crate::dashboard::frame::{self, Frame};
+use crate::dashboard::product_form::{price_keys, variant_patch, variant_values};
+use crate::dashboard::visit::{Form, SignedIn};
+use crate::error::{Result, not_found};
+use crate::money::Currency;
+use crate::products::product::{Product, ProductOption, Variant};
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use platform::http::{PathPair, Problem, codes, field_errors_to_problem};
+use serde_json::{Map, Value, json};
+
+/// A row of the form's prices.
+#[derive(Debug)]
+struct PriceForm {
+    key: String,
+    /// Whether it is stored: then emptying its amount removes it.
+    stored: bool,
+}
+
+#[derive(Template)]
+#[template(path = "variant.html")]
+struct VariantPage {
+    frame: Frame,
+    product: Product,
+    /// The path of the form; `new` at the end for one that is to be made.
+    path: String,
+    name: String,
+    is_new: bool,
+    version: i64,
+    values: Values,
+    seen: Values,
+    options: Vec<ProductOption>,
+    prices: Vec<PriceForm>,
+    currency: &'static str,
+    currencies: Vec<&'static str>,
+    zone: String,
+    clashes: Vec<Clash>,
+    wrong: Vec<String>,
+    removable: bool,
+}
+
+impl VariantPage {
+    fn price<'a>(&'a self, row: &PriceForm, field: &str) -> &'a str {
+        self.values.of(&format!("price.{}.{field}", row.key))
+    }
+
+    fn is_currency(&self, row: &PriceForm, code: &str) -> bool {
+        match self.price(row, "currency") {
+            "" => code == self.currency,
+            chosen => code == chosen,
+        }
+    }
+
+    fn of(signed_in: &SignedIn, product: Product, id: &str) -> Result<VariantPage> {
+        let variant = named(&product, id)?;
+        let options = product.options.read()?;
+        let zone = signed_in.shop.zone();
+        let present = variant_values(variant, &options, &zone)?;
+        let name = match variant {
+            Some(variant) => name_of(variant),
+            None => "New variant".to_owned(),
+        };
+        let currency = signed_in.shop.currency;
+        let codes = Currency::codes();
+        let own = codes.iter().find(|code| **code == currency.as_str());
+        let stored = variant.map_or(0, |variant| variant.prices.len());
+        let keys = price_keys(variant).into_iter().enumerate();
+        Ok(VariantPage {
+            frame: Frame::new(&signed_in.visit, format!("{name}, {}", product.title)),
+            path: format!("/dashboard/products/{}/variants/{id}", product.id),
+            is_new: variant.is_none(),
+            name,
+            version: product.version,
+            values: present.clone(),
+            seen: present,
+            prices: keys
+                .map(|(index, key)| PriceForm {
+                    key,
+                    stored: index < stored,
+                })
+                .collect(),
+            currency: own.copied().unwrap_or("USD"),
+            currencies: codes,
+            zone: signed_in.shop.time_zone.clone(),
+            clashes: Vec::new(),
+            wrong: Vec::new(),
+            removable: variant.is_some() && product.variants.len() > 1,
+            options,
+            product,
+        })
+    }
+}
+
+/// The name under which a variant is shown.
+pub fn name_of(variant: &Variant) -> String {
+    let name = variant.title.clone();
+    name.unwrap_or_else(|| "Only variant".to_owned())
+}
+
+/// The variant called `id`; `None` for the one that is to be made.
+fn named<'a>(product: &'a Product, id: &str) -> Result<Option<&'a Variant>> {
+    match id {
+        "new" => Ok(None),
+        id => {
+            let mut variants = product.variants.iter();
+            let found = variants.find(|variant| variant.id.as_str() == id);
+            found.map(Some).ok_or_else(|| not_found("variant", id))
+        }
+    }
+}
+
+/// `GET /dashboard/products/{id}/variants/{variant}`.
+pub async fn edit(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    PathPair(id, variant): PathPair,
+) -> Result<Response> {
+    let product = find(&app, &signed_in, &id).await?;
+    let page = VariantPage::of(&signed_in, product, &variant)?;
+    Ok(frame::page(StatusCode::OK, &page))
+}
+
+/// `POST /dashboard/products/{id}/variants/{variant}`.
+pub async fn update(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    PathPair(id, variant): PathPair,
+    Form(fields): Form,
+) -> Result<Response> {
+    let edited = Edited::of(&fields);
+    let (typed, name, zone) = (edited.typed.clone(), variant.clone(), signed_in.shop.zone());
+    let patch = move |product: &Product| {
+        let variant = named(product, &name)?;
+        let mut options = product.options.read()?;
+        let mut members = Map::new();
+        let mut others = present(product);
+        if variant.is_none() && options.is_empty() {
+            let (option, values) = first_option(product, &typed)?;
+            let now = json!({ &option.name: values.0 });
+            others[0]["option_values"] = now;
+            let mut input =
+                variant_patch(&typed, None, &[], &zone).map_err(field_errors_to_problem)?;
+            input.insert("option_values".into(), json!({ &option.name: values.1 }));
+            others.push(input.into());
+            members.insert("options".into(), json!([option]));
+        } else {
+            let mut input =
+                variant_patch(&typed, variant, &options, &zone).map_err(field_errors_to_problem)?;
+            if widen(&mut options, &typed) {
+                members.insert("options".into(), json!(options));
+            }
+            match variant {
+                None => others.push(input.into()),
+                Some(variant) => {
+                    input.insert("id".into(), json!(variant.id));
+                    let place = product.variants.iter().position(|one| one.id == variant.id);
+                    others[place.unwrap_or_default()] = input.into();
+                }
+            }
+        }
+        members.insert("variants".into(), others.into());
+        Ok(members)
+    };
+    let problem = match change(&app, &signed_in, &id, fields.get("version"), patch).await {
+        Ok(()) => return Ok(frame::see_other(&done(&id, "changed"))),
+        Err(problem) if is_of_form(&problem) => problem,
+        Err(problem) => return Err(problem),
+    };
+    let product = find(&app, &signed_in, &id).await?;
+    let page = VariantPage::of(&signed_in, product, &variant)?;
+    again(page, &edited, &problem, fields.get("version"))
+}
+
+/// The form once more: with what was typed, and with what is wrong or has changed meanwhile.
+fn again(page: VariantPage, edited: &Edited, problem: &Problem, seen: &str) -> Result<Response> {
+    let stale = problem.code() == &codes::PRECONDITION_FAILED;
+    let (mut values, clashes) = edited.merged(&page.seen);
+    for name in ["option", "option.first", "option.second"] {
+        values.set(name, edited.typed.of(name));
+    }
+    let page = VariantPage {
+        values,
+        clashes: if stale { clashes } else { Vec::new() },
+        wrong: if stale { Vec::new() } else { told(problem) },
+        version: if stale {
+            page.version
+        } else {
+            seen_version(seen)?
+        },
+        seen: if stale {
+            page.seen
+        } else {
+            edited.seen.clone()
+        },
+        ..page
+    };
+    Ok(frame::page(problem.status(), &page))
+}
+
+fn done(id: &str, what: &str) -> String {
+    format!("/dashboard/products/{id}?done={what}")
+}
+
+/// All variants, left as they are.
+fn present(product: &Product) -> Vec<Value> {
+    let variants = product.variants.iter();
+    variants
+        .map(|variant| json!({ "id": variant.id }))
+        .collect()
+}
+
+/// The option by which a product that had one variant gets a second: what it is called, and what either has of it.
+fn first_option(product: &Product, typed: &Values) -> Result<(ProductOption, (String, String))> {
+    let [name, first, second] =
+        ["option", "option.first", "option.second"].map(|field| typed.of(field).to_owned());
+    if [&name, &first, &second].iter().any(|text| text.is_empty()) || first == second {
+        let detail = format!(
+            "say by what the variants of {} differ, and what each of the two has of it",
+            product.title
+        );
+        return Err(Problem::new(&codes::INVALID_BODY, detail));
+    }
+    let values = vec![first.clone(), second.clone()];
+    Ok((ProductOption { name, values }, (first, second)))
+}
+
+/// Adds the values that the form chose and `options` do not know yet; whether there was one.
+fn widen(options: &mut [ProductOption], typed: &Values) -> bool {
+    let mut wider = false;
+    for option in options {
+        let chosen = typed.of(&format!("option.{}", option.name));
+        if !chosen.is_empty() && !option.values.iter().any(|value| value == chosen) {
+            option.values.push(chosen.to_owned());
+            wider = true;
+        }
+    }
+    wider
+}
+
+/// `POST /dashboard/products/{id}/variants/{variant}/remove`.
+pub async fn remove(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    PathPair(id, variant): PathPair,
+    Form(fields): Form,
+) -> Result<Response> {
+    let product = find(&app, &signed_in, &id).await?;
+    let page = VariantPage::of(&signed_in, product, &variant)?;
+    if fields.get("name") != page.name.trim() {
+        let detail = "the name that was typed is not that of the variant: nothing was removed";
+        return Err(Problem::new(&codes::INVALID_BODY, detail));
+    }
+    let gone = variant.clone();
+    let patch = move |product: &Product| {
+        let mut left = present(product);
+        left.retain(|one| one["id"] != *gone);
+        Ok(Map::from_iter([("variants".to_owned(), left.into())]))
+    };
+    match change(&app, &signed_in, &id, fields.get("version"), patch).await {
+        Ok(()) => Ok(frame::see_other(&done(&id, "changed"))),
+        Err(problem) if is_of_form(&problem) => {
+            let edited = Edited {
+                seen: page.seen.clone(),
+                typed: page.seen.clone(),
+            };
+            again(page, &edited, &problem, fields.get("version"))
+        }
+        Err(problem) => Err(problem),
+    }
+}

@@ -1,0 +1,378 @@
+//! Products and variants as forms show them, and the merge patches that such forms mean. No I/O, no clock.
+
+use super::edited::Values;
+use crate::money::{Currency, Rounding, format_major, parse_decimal};
+use crate::products::product::{PriceRow, Product, ProductOption, Variant};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use platform::clock::Timestamp;
+use platform::db::DbError;
+use platform::http::{FieldError, Place};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// The texts of a product, in the order of the form.
+pub const TEXTS: [&str; 6] = ["title", "description", "status", "type", "vendor", "brand"];
+/// Fields with one name a line.
+pub const LISTS: [&str; 2] = ["categories", "tags"];
+/// The fields of a price row.
+const PRICE_FIELDS: [&str; 7] = [
+    "amount",
+    "currency",
+    "compare_at",
+    "min_quantity",
+    "group",
+    "starts_at",
+    "ends_at",
+];
+/// Empty price rows that a form offers.
+const NEW_PRICES: usize = 2;
+/// As the browser's field of day and time has it.
+const LOCAL: &str = "%Y-%m-%dT%H:%M:%S";
+
+/// What is wrong with a field of a form.
+fn fault(field: &str, code: &'static str, detail: impl Into<String>) -> FieldError {
+    FieldError {
+        place: Place::Pointer(format!("#/{field}")),
+        code,
+        detail: detail.into(),
+    }
+}
+
+/// A field without anything in it clears what is stored.
+fn text_or_null(text: &str) -> Value {
+    match text {
+        "" => Value::Null,
+        text => text.into(),
+    }
+}
+
+fn lines(text: &str) -> Vec<&str> {
+    let lines = text.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+/// A product as its form shows it.
+pub fn product_values(product: &Product) -> Result<Values, DbError> {
+    let mut values = Values::default();
+    values.set("title", &product.title);
+    values.set("description", &product.description);
+    values.set("status", product.status.as_str());
+    values.set("type", product.kind.as_deref().unwrap_or_default());
+    values.set("vendor", product.vendor.as_deref().unwrap_or_default());
+    values.set("brand", product.brand.as_deref().unwrap_or_default());
+    values.set("categories", product.categories.read()?.join("\n"));
+    values.set("tags", product.tags.read()?.join("\n"));
+    Ok(values)
+}
+
+/// What a form changes of `present`, as a merge patch. What was not touched is not in it.
+pub fn product_patch(typed: &Values, present: &Values) -> Map<String, Value> {
+    let mut patch = Map::new();
+    let touched = |name: &&&str| typed.of(name) != present.of(name).trim();
+    for name in TEXTS.iter().filter(touched) {
+        let value = match *name {
+            "title" | "status" => typed.of(name).into(),
+            name => text_or_null(typed.of(name)),
+        };
+        patch.insert((*name).to_owned(), value);
+    }
+    for name in LISTS.iter().filter(touched) {
+        patch.insert((*name).to_owned(), lines(typed.of(name)).into());
+    }
+    patch
+}
+
+/// The body of a new product: its own fields, and the short form of its only variant.
+pub fn new_product(typed: &Values) -> Result<Map<String, Value>, Vec<FieldError>> {
+    let mut body = product_patch(typed, &Values::default());
+    body.insert("title".to_owned(), typed.of("title").into());
+    if !typed.of("sku").is_empty() {
+        body.insert("sku".to_owned(), typed.of("sku").into());
+    }
+    let mut faults = Vec::new();
+    if !typed.of("price").is_empty() {
+        match amount(typed.of("price"), typed.of("currency")) {
+            Ok((amount, currency)) => {
+                body.insert("price".to_owned(), amount.into());
+                body.insert("currency".to_owned(), currency.as_str().into());
+            }
+            Err(detail) => faults.push(fault("price", "invalid", detail)),
+        }
+    }
+    if !typed.of("inventory_quantity").is_empty() {
+        match whole(typed.of("inventory_quantity")) {
+            Some(units) => {
+                body.insert("inventory_quantity".to_owned(), units.into());
+            }
+            None => faults.push(fault("units", "invalid", "expected a whole number")),
+        }
+    }
+    if faults.is_empty() {
+        Ok(body)
+    } else {
+        Err(faults)
+    }
+}
+
+/// A whole number, with or without commas between its thousands.
+pub fn whole(text: &str) -> Option<i64> {
+    text.replace([',', ' '], "").parse().ok()
+}
+
+/// `19.99` of `USD` in minor units. More digits than the currency has are refused, not rounded.
+fn amount(text: &str, code: &str) -> Result<(i64, Currency), String> {
+    let currency = Currency::parse(code).map_err(|_| "expected a currency such as USD")?;
+    let digits = text
+        .split_once('.')
+        .map_or(0, |(_, fraction)| fraction.len());
+    if digits > usize::from(currency.exponent()) {
+        return Err(format!(
+            "{currency} has {} digits after the point",
+            currency.exponent()
+        ));
+    }
+    let minor = parse_decimal(text, currency.exponent(), Rounding::HalfUp);
+    let minor = minor.map_err(|_| "expected an amount such as 19.99")?;
+    Ok((minor, currency))
+}
+
+/// The name of a field of the price row `key`.
+pub fn price_field(key: &str, field: &str) -> String {
+    format!("price.{key}.{field}")
+}
+
+/// The keys of the price rows in a form: those that are stored, then empty ones.
+pub fn price_keys(variant: Option<&Variant>) -> Vec<String> {
+    let stored = variant.into_iter().flat_map(|variant| &variant.prices);
+    let stored = stored.map(|row| row.id.clone());
+    stored
+        .chain((1..=NEW_PRICES).map(|n| format!("new{n}")))
+        .collect()
+}
+
+/// A variant as its form shows it; `None` is one that is to be made.
+pub fn variant_values(
+    variant: Option<&Variant>,
+    options: &[ProductOption],
+    zone: &TimeZone,
+) -> Result<Values, DbError> {
+    let mut values = Values::default();
+    let of = |text: Option<&String>| text.cloned().unwrap_or_default();
+    values.set("title", of(variant.and_then(|one| one.title.as_ref())));
+    values.set("sku", of(variant.and_then(|one| one.sku.as_ref())));
+    values.set("barcode", of(variant.and_then(|one| one.barcode.as_ref())));
+    let weight = variant.and_then(|one| one.weight_grams);
+    let weight = weight.map_or_else(String::new, |grams| grams.to_string());
+    values.set("weight_grams", weight);
+    let yes = |is: bool| if is { "yes" } else { "" };
+    let tracked = variant.is_none_or(|one| one.track_inventory);
+    values.set("track_inventory", yes(tracked));
+    let backorder = variant.is_some_and(|one| one.allow_backorder);
+    values.set("allow_backorder", yes(backorder));
+    let chosen = variant.map(|one| one.option_values.read()).transpose()?;
+    let chosen: BTreeMap<String, String> = chosen.unwrap_or_default();
+    for option in options {
+        let value = chosen.get(&option.name);
+        values.set(format!("option.{}", option.name), of(value));
+    }
+    for row in variant.into_iter().flat_map(|one| &one.prices) {
+        for (field, text) in price_texts(row, zone) {
+            values.set(price_field(&row.id, field), text);
+        }
+    }
+    for key in price_keys(None) {
+        for field in PRICE_FIELDS {
+            values.set(price_field(&key, field), "");
+        }
+    }
+    Ok(values)
+}
+
+fn price_texts(row: &PriceRow, zone: &TimeZone) -> [(&'static str, String); 7] {
+    let major = |amount| format_major(amount, row.currency.exponent());
+    let local = |at: Option<Timestamp>| {
+        at.map_or_else(String::new, |at| {
+            let at = at.to_jiff().to_zoned_datetime(zone.clone());
+            at.strftime(LOCAL).to_string()
+        })
+    };
+    let group = row.group.clone().unwrap_or_default();
+    let compare_at = row.compare_at_amount.map_or_else(String::new, major);
+    [
+        ("amount", major(row.amount)),
+        ("currency", row.currency.as_str().to_owned()),
+        ("compare_at", compare_at),
+        ("min_quantity", row.min_quantity.to_string()),
+        ("group", group),
+        ("starts_at", local(row.starts_at)),
+        ("ends_at", local(row.ends_at)),
+    ]
+}
+
+/// What the form of a variant means: members of a `VariantInput`. Of a variant that exists only what was touched.
+pub fn variant_patch(
+    typed: &Values,
+    variant: Option<&Variant>,
+    options: &[ProductOption],
+    zone: &TimeZone,
+) -> Result<Map<String, Value>, Vec<FieldError>> {
+    let present = variant_values(variant, options, zone)
+        .map_err(|error| vec![fault("variant", "invalid", error.to_string())])?;
+    let touched = |name: &str| typed.of(name) != present.of(name).trim();
+    let (mut patch, mut faults) = (Map::new(), Vec::new());
+    for name in ["title", "sku", "barcode"]
+        .into_iter()
+        .filter(|n| touched(n))
+    {
+        patch.insert(name.to_owned(), text_or_null(typed.of(name)));
+    }
+    if touched("weight_grams") {
+        match (typed.of("weight_grams"), whole(typed.of("weight_grams"))) {
+            ("", _) => drop(patch.insert("weight_grams".to_owned(), Value::Null)),
+            (_, Some(grams)) => drop(patch.insert("weight_grams".to_owned(), grams.into())),
+            _ => faults.push(fault("weight", "invalid", "expected whole grams")),
+        }
+    }
+    for name in ["track_inventory", "allow_backorder"] {
+        if touched(name) || variant.is_none() {
+            patch.insert(name.to_owned(), (typed.of(name) == "yes").into());
+        }
+    }
+    let chosen = options.iter().map(|option| {
+        let value = typed.of(&format!("option.{}", option.name));
+        (option.name.clone(), Value::from(value))
+    });
+    let chosen: Map<String, Value> = chosen.collect();
+    let names = options
+        .iter()
+        .map(|option| format!("option.{}", option.name));
+    if names.into_iter().any(|name| touched(&name)) {
+        patch.insert("option_values".to_owned(), chosen.into());
+    }
+    let any_price = typed
+        .iter()
+        .any(|(name, _)| name.starts_with("price.") && touched(name));
+    if any_price {
+        let (rows, wrong) = prices(typed, &present, variant, zone);
+        faults.extend(wrong);
+        patch.insert("prices".to_owned(), rows.into());
+    }
+    if faults.is_empty() {
+        Ok(patch)
+    } else {
+        Err(faults)
+    }
+}
+
+/// All price rows after the change: those that were left alone exactly as they are, the others as typed; one
+/// without an amount is gone.
+fn prices(
+    typed: &Values,
+    present: &Values,
+    variant: Option<&Variant>,
+    zone: &TimeZone,
+) -> (Vec<Value>, Vec<FieldError>) {
+    let (mut rows, mut faults) = (Vec::new(), Vec::new());
+    for (index, key) in price_keys(variant).iter().enumerate() {
+        let field = |name: &str| price_field(key, name);
+        let same = |name: &str| typed.of(&field(name)) == present.of(&field(name)).trim();
+        let stored = variant.into_iter().flat_map(|one| &one.prices);
+        let stored = stored.into_iter().find(|row| row.id == *key);
+        match stored {
+            Some(row) if PRICE_FIELDS.iter().all(|name| same(name)) => rows.push(json!(row)),
+            _ if typed.of(&field("amount")).is_empty() => {
+                let others = [
+                    "compare_at",
+                    "min_quantity",
+                    "group",
+                    "starts_at",
+                    "ends_at",
+                ];
+                let filled = others.iter().any(|name| !typed.of(&field(name)).is_empty());
+                if stored.is_none() && filled {
+                    let detail = "expected an amount beside the rest of the price";
+                    faults.push(fault(&format!("price {}", index + 1), "required", detail));
+                }
+            }
+            _ => match price(typed, key, zone) {
+                Ok(row) => rows.push(row),
+                Err(detail) => {
+                    faults.push(fault(&format!("price {}", index + 1), "invalid", detail));
+                }
+            },
+        }
+    }
+    (rows, faults)
+}
+
+fn price(typed: &Values, key: &str, zone: &TimeZone) -> Result<Value, String> {
+    let of = |name| typed.of(&price_field(key, name));
+    let (minor, currency) = amount(of("amount"), of("currency"))?;
+    let mut row = json!({ "currency": currency, "amount": minor });
+    if !of("compare_at").is_empty() {
+        row["compare_at_amount"] = amount(of("compare_at"), of("currency"))?.0.into();
+    }
+    if !of("min_quantity").is_empty() {
+        let least = whole(of("min_quantity")).ok_or("“from” is a whole number of units")?;
+        row["min_quantity"] = least.into();
+    }
+    if !of("group").is_empty() {
+        row["group"] = of("group").into();
+    }
+    for name in ["starts_at", "ends_at"] {
+        if !of(name).is_empty() {
+            let at: DateTime = of(name).parse().map_err(|_| "expected a day and a time")?;
+            let at = zone.to_timestamp(at).map_err(|error| error.to_string())?;
+            row[name] = json!(Timestamp::from_micros(at.as_microsecond()));
+        }
+    }
+    Ok(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(pairs: &[(&str, &str)]) -> Values {
+        let mut values = Values::default();
+        for (name, value) in pairs {
+            values.set(*name, value);
+        }
+        values
+    }
+
+    #[test]
+    fn only_what_was_touched_is_changed() {
+        let present = values(&[("title", "Mug"), ("vendor", "A"), ("tags", "x\ny")]);
+        let typed = values(&[("title", "Mug"), ("vendor", ""), ("tags", "x\n\n z ")]);
+        let patch = product_patch(&typed, &present);
+        let expected = json!({ "vendor": null, "tags": ["x", "z"] });
+        assert_eq!(Value::Object(patch), expected);
+    }
+
+    #[test]
+    fn amounts_are_exact_or_refused() {
+        assert_eq!(amount("19.99", "USD").map(|(minor, _)| minor), Ok(1999));
+        assert_eq!(amount("20", "JPY").map(|(minor, _)| minor), Ok(20));
+        for (text, code) in [("19.999", "USD"), ("1.5", "JPY"), ("1,5", "EUR"), ("1", "")] {
+            assert!(amount(text, code).is_err(), "{text} {code}");
+        }
+    }
+
+    #[test]
+    fn a_price_is_read_in_the_zone_of_the_shop() {
+        let zone = TimeZone::get("Europe/Vienna").unwrap();
+        let typed = values(&[
+            ("price.new1.amount", "10.00"),
+            ("price.new1.currency", "EUR"),
+            ("price.new1.starts_at", "2026-07-01T00:00"),
+        ]);
+        let row = variant_patch(&typed, None, &[], &zone).unwrap()["prices"][0].clone();
+        assert_eq!(row["amount"], 1000);
+        let start = row["starts_at"].as_str().unwrap();
+        assert!(start.starts_with("2026-06-30T22:00:00"), "{start}");
+        let typed = values(&[("price.new1.group", "wholesale")]);
+        assert!(variant_patch(&typed, None, &[], &zone).is_err());
+    }
+}
