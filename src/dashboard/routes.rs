@@ -1,7 +1,10 @@
 //! One line per page. Each names the least role that it needs: a page cannot be added without saying who may
 //! see it.
 
-use super::api::{account, audit, credentials, customers, home, orders, products, setup, sign_in};
+use super::api::{
+    account, apps, audit, authorize, credentials, customers, flows, home, orders, products, setup,
+    sign_in,
+};
 use super::guard::guarded;
 use super::role::Role;
 use super::visit::Visit;
@@ -81,6 +84,11 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/credentials/{id}/rotate", DEVELOPER, credentials::rotate),
         form("/dashboard/credentials/{id}/revoke", DEVELOPER, credentials::revoke),
 
+        form("/dashboard/credentials/{id}/flows", DEVELOPER, flows::set_flows),
+
+        page("/oauth/authorize", READ_ONLY, authorize::get),
+        form("/oauth/authorize", READ_ONLY, authorize::decide),
+
         page("/dashboard/audit", ADMIN, audit::list),
 
         page("/dashboard/account", READ_ONLY, account::get),
@@ -88,6 +96,7 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/account/password", READ_ONLY, account::password),
         form("/dashboard/account/sessions/{id}/end", READ_ONLY, account::end_session),
         form("/dashboard/account/sessions/end-others", READ_ONLY, account::end_others),
+        form("/dashboard/account/apps/{id}/revoke", READ_ONLY, apps::revoke_app),
     ]
 }
 

@@ -9,6 +9,7 @@
 //! - [`revocation`]: tokens that died before their time.
 //! - [`throttle`]: guessing, slowed down.
 //! - [`admin`]: what an operator does with clients.
+//! - [`flows`]: what people let clients do for them: codes, refresh tokens.
 //!
 //! A further grant is a variant of [`request::GrantType`], a further way to prove who the client is a
 //! variant of [`request::Method`]; tokens are issued the same way for all of them.
@@ -19,6 +20,7 @@ pub mod admin;
 pub mod api;
 pub mod client;
 pub mod error;
+pub mod flows;
 pub mod guard;
 pub mod jobs;
 pub mod key;

@@ -145,6 +145,12 @@ impl Scopes {
         self.0 & 1 << scope as u32 != 0
     }
 
+    /// What is in both sets.
+    #[must_use]
+    pub fn and(self, other: Scopes) -> Scopes {
+        Scopes(self.0 & other.0)
+    }
+
     /// Whether no scope is in the set.
     pub fn is_empty(self) -> bool {
         self.0 == 0
