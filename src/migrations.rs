@@ -41,5 +41,6 @@ pub static MIGRATIONS: &[Migration] = &[
         "0015_notification_category.sql"
     ),
     shared!(20, "dashboard", "0020_dashboard.sql"),
+    shared!(21, "oauth_flows", "0021_oauth_flows.sql"),
     shared!(25, "sign_in", "0025_sign_in.sql"),
 ];

@@ -3,10 +3,13 @@
 use super::{Failure, database, print};
 use crate::config::Config;
 use crate::oauth::client::{ClientId, IP_ALLOW_MAX, Network};
+use crate::oauth::flows::redirect::RedirectUri;
+use crate::oauth::flows::registration::{Registration, register};
 use crate::oauth::key::Algorithm;
+use crate::oauth::request::GrantType;
 use crate::oauth::{
-    ListedClient, NewClient, OVERLAP_DEFAULT, OVERLAP_MAX, Scope, Scopes, create_client,
-    end_of_secret, list_clients, revoke_client, rotate_secret,
+    AdminError, ListedClient, NewClient, OVERLAP_DEFAULT, OVERLAP_MAX, Scope, Scopes,
+    create_client, end_of_secret, list_clients, revoke_client, rotate_secret,
 };
 use platform::clock::Clock;
 use serde_json::{Value, json};
@@ -21,6 +24,8 @@ pub(super) enum Command {
     List(List),
     /// Give a client a new secret; the old one works on for a while
     Rotate(Rotate),
+    /// Say how a client gets tokens: by itself, or from people who are sent to /oauth/authorize
+    Flows(SetFlows),
     /// Disable a client for good: it gets no token, and those it has stop working within a second
     Revoke(Revoke),
 }
@@ -43,9 +48,54 @@ pub(super) struct Create {
     /// From then on it gets no token [default: never]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     expires_in_days: Option<u32>,
+    #[command(flatten)]
+    flows: Flows,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+#[derive(clap::Args)]
+struct Flows {
+    /// A flow that it may use: client_credentials, authorization_code or refresh_token; repeatable
+    /// [default: client_credentials; with --redirect-uri authorization_code and refresh_token]
+    #[arg(long = "grant-type", value_name = "NAME", value_parser = grant_type)]
+    grant_types: Vec<GrantType>,
+    /// Where people are sent back to: https, http on 127.0.0.1 or [::1], or com.example.app:/…; repeatable
+    #[arg(long = "redirect-uri", value_name = "URI", value_parser = RedirectUri::parse)]
+    redirect_uris: Vec<RedirectUri>,
+    /// It runs on people's own devices and can keep no secret
+    #[arg(long)]
+    public: bool,
+}
+
+impl Flows {
+    fn registration(self) -> Result<Registration, Failure> {
+        let grant_types = match (self.grant_types, self.redirect_uris.is_empty()) {
+            (none, true) if none.is_empty() => vec![GrantType::ClientCredentials],
+            (none, false) if none.is_empty() => {
+                vec![GrantType::AuthorizationCode, GrantType::RefreshToken]
+            }
+            (some, _) => some,
+        };
+        let registration = Registration::new(grant_types, self.redirect_uris, self.public);
+        registration.map_err(|error| Failure::usage(error.to_string()))
+    }
+}
+
+fn grant_type(text: &str) -> Result<GrantType, String> {
+    GrantType::from_name(text).ok_or_else(|| {
+        let known = GrantType::ALL.map(GrantType::name);
+        format!("there are: {}", known.join(", "))
+    })
+}
+
+#[derive(clap::Args)]
+pub(super) struct SetFlows {
+    /// The client's id, cli_…
+    id: ClientId,
+    #[command(flatten)]
+    flows: Flows,
 }
 
 #[derive(clap::Args)]
@@ -97,6 +147,7 @@ pub(super) async fn run(command: Command, config: &Config) -> Result<ExitCode, F
         Command::Create(args) => create(args, config).await?,
         Command::List(args) => list(&args, config).await?,
         Command::Rotate(args) => rotate(args, config).await?,
+        Command::Flows(args) => set_flows(args, config).await?,
         Command::Revoke(args) => revoke(args, config).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -108,6 +159,8 @@ async fn create(args: Create, config: &Config) -> Result<(), Failure> {
             "--ip-allow can be given {IP_ALLOW_MAX} times"
         )));
     }
+    let registration = args.flows.registration()?;
+    let is_public = registration.is_public();
     let now = Clock::system().now();
     let days = |days: u32| now + Duration::from_secs(u64::from(days) * 24 * HOUR);
     let scopes = match args.scopes.as_slice() {
@@ -124,10 +177,23 @@ async fn create(args: Create, config: &Config) -> Result<(), Failure> {
     };
     let db = database(config).await?;
     let (id, secret) = db
-        .write(async move |tx| create_client(tx, &new, now).await)
+        .write(async move |tx| {
+            let (id, secret) = create_client(tx, &new, now).await?;
+            if registration != Registration::default() {
+                register(tx, &id, &registration, now).await?;
+            }
+            Ok::<_, AdminError>((id, secret))
+        })
         .await?;
     let (id, secret) = (id.as_str(), secret.expose());
     match args.json {
+        true if is_public => {
+            let client = json!({ "client_id": id, "scopes": names(&scopes) });
+            print(format_args!("{client}\n"));
+        }
+        false if is_public => print(format_args!(
+            "client_id      {id}\nscopes         {scopes}\n"
+        )),
         true => {
             let client =
                 json!({ "client_id": id, "client_secret": secret, "scopes": names(&scopes) });
@@ -171,6 +237,7 @@ async fn list(args: &List, config: &Config) -> Result<(), Failure> {
             client.signing_alg.name(),
             client.scopes
         ));
+        print_flows(&client.registration);
         for secret in &client.secrets {
             let end = secret.expires_at.map(|end| format!(", until {end}"));
             let used = secret.last_used_at.map(|at| format!(", last used {at}"));
@@ -187,6 +254,37 @@ async fn list(args: &List, config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
+fn print_flows(registration: &Registration) {
+    if *registration == Registration::default() {
+        return;
+    }
+    let names = registration.grant_types().iter().map(|one| one.name());
+    let kind = if registration.is_public() {
+        "public"
+    } else {
+        "with a secret"
+    };
+    print(format_args!(
+        "    flows {} ({kind})\n",
+        names.collect::<Vec<_>>().join(" ")
+    ));
+    for uri in registration.redirect_uris() {
+        print(format_args!("    redirect {uri}\n"));
+    }
+}
+
+async fn set_flows(args: SetFlows, config: &Config) -> Result<(), Failure> {
+    let registration = args.flows.registration()?;
+    let db = database(config).await?;
+    let (id, now) = (args.id.clone(), Clock::system().now());
+    let set = registration.clone();
+    db.write(async move |tx| register(tx, &id, &set, now).await)
+        .await?;
+    print(format_args!("{} is changed.\n", args.id));
+    print_flows(&registration);
+    Ok(())
+}
+
 fn client_json(client: &ListedClient) -> Value {
     let secrets: Vec<Value> = client
         .secrets
@@ -196,7 +294,13 @@ fn client_json(client: &ListedClient) -> Value {
                 "expires_at": secret.expires_at, "last_used_at": secret.last_used_at })
         })
         .collect();
+    let registration = &client.registration;
+    let flows = registration.grant_types().iter().map(|one| one.name());
+    let flows: Vec<_> = flows.collect();
+    let uris = registration.redirect_uris().iter().map(RedirectUri::as_str);
+    let uris: Vec<_> = uris.collect();
     json!({ "client_id": client.id, "name": client.name, "scopes": names(&client.scopes),
+        "grant_types": flows, "redirect_uris": uris, "public": registration.is_public(),
         "signing_alg": client.signing_alg.name(), "created_at": client.created_at,
         "expires_at": client.expires_at, "disabled_at": client.disabled_at, "secrets": secrets })
 }

@@ -6,6 +6,7 @@ use super::staff::{LinkKind, SESSION_MAX, Shop, Staff, StaffId};
 use super::store::{self, Device, Doer};
 use super::visit::{new_token, token_hash};
 use crate::oauth::client::{ClientId, ClientSecret};
+use crate::oauth::flows::store as flows;
 use crate::oauth::{NewClient, Scopes, create_client};
 use platform::clock::Timestamp;
 use platform::db::{Db, DbError, Tx};
@@ -221,7 +222,7 @@ pub async fn reset(tx: &mut Tx, email: &str, now: Timestamp) -> Result<OneTimeLi
     Ok(make_link(tx, LinkKind::Reset, Some(&staff.id), now).await?)
 }
 
-/// Closes an account for good: its sessions and links end with it.
+/// Closes an account for good: its sessions and links end with it, and so does what its owner allowed apps.
 pub async fn disable(tx: &mut Tx, email: &str, now: Timestamp) -> Result<(), AccountError> {
     let staff = known(tx, email).await?;
     let everyone = store::list(tx).await?;
@@ -232,6 +233,7 @@ pub async fn disable(tx: &mut Tx, email: &str, now: Timestamp) -> Result<(), Acc
         return Err(AccountError::LastOwner(staff.email));
     }
     store::disable(tx, &staff.id, now).await?;
+    flows::revoke_grants_of(tx, &staff.id, now).await?;
     let object = ("staff", staff.id.as_str());
     Ok(store::note(tx, operator(now), "staff.disabled", object).await?)
 }

@@ -98,16 +98,23 @@ pub fn encode(text: &str) -> String {
     encoded
 }
 
-/// Where to go after signing in: a page of the dashboard as it was asked for, else its first page. Anything
+/// Pages outside of the dashboard that ask who looks.
+const OTHER_PAGES: [&str; 1] = ["/oauth/authorize"];
+/// Longest address that is kept during the sign-in.
+const NEXT_BYTES_MAX: usize = 4_000;
+
+/// Where to go after signing in: a page of ours as it was asked for, else the first page of the dashboard. Anything
 /// that a browser could read as another place (`//host`, `/\host`, a scheme) is not taken.
 pub fn next_page(wanted: &str) -> &str {
-    let inside = wanted == "/dashboard" || wanted.starts_with("/dashboard/");
+    let path = wanted.split('?').next().unwrap_or_default();
+    let inside = path == "/dashboard" || path.starts_with("/dashboard/");
+    let known = inside || OTHER_PAGES.contains(&path);
     let plain = wanted
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    let bounded = wanted.len() <= 2_000 && !wanted.contains("//");
-    let climbs = wanted.split(['/', '?']).any(|part| part == "..");
-    match inside && plain && bounded && !climbs {
+    let bounded = wanted.len() <= NEXT_BYTES_MAX && !path.contains("//");
+    let climbs = path.split('/').any(|part| part == "..");
+    match known && plain && bounded && !climbs {
         true => wanted,
         false => "/dashboard",
     }
@@ -133,7 +140,11 @@ mod tests {
 
     #[test]
     fn only_pages_of_the_dashboard_are_gone_to() {
-        for good in ["/dashboard", "/dashboard/orders?status=pending&q=a%20b"] {
+        for good in [
+            "/dashboard",
+            "/dashboard/orders?status=pending&q=a%20b",
+            "/oauth/authorize?redirect_uri=https://app.example/cb",
+        ] {
             assert_eq!(next_page(good), good);
         }
         for bad in [
@@ -147,6 +158,11 @@ mod tests {
             "/dashboard/\r\nSet-Cookie: a=b",
             "javascript:alert(1)",
             "/v2/users",
+            "/oauth/authorize/x",
+            "/oauth/authorize//evil.example",
+            "/oauth/authorize@evil.example",
+            "/oauth/authorizex",
+            "/oauth/authorize\\?x",
         ] {
             assert_eq!(next_page(bad), "/dashboard", "{bad}");
         }
@@ -162,7 +178,8 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(text in ".{0,80}") {
             let _ = Fields::parse(&text);
-            prop_assert!(next_page(&text).starts_with("/dashboard"));
+            let next = next_page(&text);
+            prop_assert!(next.starts_with("/dashboard") || next.starts_with("/oauth/authorize"));
         }
     }
 }

@@ -282,9 +282,19 @@ async fn page_of_problem(visit: &Visit, response: Response) -> Response {
     frame::message(visit, status, title, &detail)
 }
 
+/// Lets the form of this page lead on to `source`, scheme and host of an app.
+pub fn lead_on_to(response: &mut Response, source: &str) {
+    let own = "form-action 'self'";
+    let policy = CONTENT_SECURITY_POLICY.replace(own, &format!("{own} {source}"));
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
 /// What every answer of the dashboard carries.
 fn finish(app: &App, needs: Needs, headers: &mut HeaderMap) {
-    const SAME: [(HeaderName, HeaderValue); 3] = [
+    const SAME: [(HeaderName, HeaderValue); 2] = [
         // Not `no-referrer`: under it browsers send forms with `Origin: null`, and those that say nothing else of
         // where a form comes from could not send any.
         (
@@ -292,15 +302,15 @@ fn finish(app: &App, needs: Needs, headers: &mut HeaderMap) {
             HeaderValue::from_static("same-origin"),
         ),
         (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static(CONTENT_SECURITY_POLICY),
-        ),
-        (
             HeaderName::from_static("cross-origin-opener-policy"),
             HeaderValue::from_static("same-origin"),
         ),
     ];
     headers.extend(SAME);
+    // A page whose form leads to an app says so itself.
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     let vary = match needs {
         Needs::Nothing => "Accept-Encoding",
         Needs::Nobody | Needs::Role(_) | Needs::Fresh(_) => "Cookie, Accept-Encoding",

@@ -38,8 +38,8 @@ impl Role {
         }
     }
 
-    /// What a program may do that somebody of this role makes credentials for: no more than they may themselves, or
-    /// making credentials would be a way to another role.
+    /// What a program may do that somebody of this role makes credentials for, or that acts for them: no more than they
+    /// may themselves, or it would be a way to another role.
     pub fn scopes(self) -> Scopes {
         use Scope as S;
         let looks = [

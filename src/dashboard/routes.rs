@@ -2,8 +2,8 @@
 //! see it.
 
 use super::api::{
-    account, audit, credentials, customers, home, imports, orders, product_edit, products, setup,
-    sign_in, stock, try_it, variants,
+    account, apps, audit, authorize, credentials, customers, flows, home, imports, orders,
+    product_edit, products, setup, sign_in, stock, try_it, variants,
 };
 use super::guard::guarded;
 use super::role::Role;
@@ -112,6 +112,11 @@ pub fn routes() -> Vec<Route> {
         page("/dashboard/try-it", DEVELOPER, try_it::get),
         form("/dashboard/try-it", DEVELOPER, try_it::token),
 
+        form("/dashboard/credentials/{id}/flows", FRESH_DEVELOPER, flows::set_flows),
+
+        page("/oauth/authorize", READ_ONLY, authorize::get),
+        form("/oauth/authorize", READ_ONLY, authorize::decide),
+
         page("/dashboard/audit", ADMIN, audit::list),
 
         page("/dashboard/account", READ_ONLY, account::get),
@@ -119,6 +124,7 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/account/password", READ_ONLY, account::password),
         form("/dashboard/account/sessions/{id}/end", READ_ONLY, account::end_session),
         form("/dashboard/account/sessions/end-others", READ_ONLY, account::end_others),
+        form("/dashboard/account/apps/{id}/revoke", READ_ONLY, apps::revoke_app),
     ]
 }
 

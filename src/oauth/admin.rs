@@ -1,6 +1,7 @@
 //! What an operator does with clients: register, list, exchange the secret, revoke.
 
 use super::client::{ClientId, ClientSecret, LIVE_SECRETS_MAX, Network};
+use super::flows::registration::Registration;
 use super::key::Algorithm;
 use super::scope::Scopes;
 use super::store;
@@ -44,6 +45,7 @@ pub struct ListedClient {
     pub expires_at: Option<Timestamp>,
     /// Since when it gets no token.
     pub disabled_at: Option<Timestamp>,
+    pub registration: Registration,
     /// Newest first, expired ones included.
     pub secrets: Vec<ListedSecret>,
 }
@@ -108,6 +110,7 @@ pub async fn list_clients(tx: &mut Tx) -> Result<Vec<ListedClient>, DbError> {
         created_at: at(client.created_at),
         expires_at: client.expires_at.map(at),
         disabled_at: client.disabled_at.map(at),
+        registration: client.registration,
     });
     Ok(listed.collect())
 }

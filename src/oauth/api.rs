@@ -2,7 +2,10 @@
 
 use super::client::{Client, ClientId, authenticate};
 use super::error::{OAuthError, codes};
-use super::request::{Credentials, Message, RevokeRequest, TokenRequest};
+use super::flows::exchange::{Party, exchange};
+use super::flows::grant::RefreshToken;
+use super::flows::revoke::revoke_family;
+use super::request::{Credentials, GrantType, Message, Method, RevokeRequest, TokenRequest};
 use super::revocation::RevokedToken;
 use super::scope::Scope;
 use super::token::Grant;
@@ -32,6 +35,9 @@ pub struct TokenAnswer {
     pub token_type: &'static str,
     /// Seconds until it expires.
     pub expires_in: u32,
+    /// Exchange it for the next access token and the next refresh token; for clients that act for somebody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
     /// What it allows, separated by spaces.
     pub scope: String,
 }
@@ -43,18 +49,30 @@ pub struct TokenAnswer {
     reason = "for the OpenAPI document; the body is read by `TokenRequest::parse`"
 )]
 pub struct TokenBody {
-    /// Always `client_credentials`.
-    #[schemars(extend("const" = "client_credentials"))]
+    /// The flow; `client_credentials` for a program that acts for itself.
+    #[schemars(extend("enum" = ["client_credentials", "authorization_code", "refresh_token"]))]
     grant_type: String,
     /// Not needed with HTTP Basic.
     #[serde(default)]
     client_id: String,
-    /// Not needed with HTTP Basic.
+    /// Not needed with HTTP Basic, and not by public clients.
     #[serde(default)]
     client_secret: String,
-    /// Scopes separated by spaces; all of the client's when left away.
+    /// Scopes separated by spaces; all of the client's, or all that was allowed, when left away.
     #[serde(default)]
     scope: String,
+    /// With `authorization_code`: what `/oauth/authorize` answered. It works for 60 seconds, once.
+    #[serde(default)]
+    code: String,
+    /// With `authorization_code`: when sent, the address that the code was sent to.
+    #[serde(default)]
+    redirect_uri: String,
+    /// With `authorization_code`: the text whose SHA-256 was the `code_challenge` (RFC 7636).
+    #[serde(default)]
+    code_verifier: String,
+    /// With `refresh_token`: the newest one. The one before it gets the same answer for 10 seconds; an older one ends the grant.
+    #[serde(default)]
+    refresh_token: String,
     /// The API that the token is for (RFC 8707); this one when left away.
     #[serde(default)]
     resource: String,
@@ -67,7 +85,7 @@ pub struct TokenBody {
     reason = "for the OpenAPI document; the body is read by `RevokeRequest::parse`"
 )]
 pub struct RevokeBody {
-    /// The access token that is to die.
+    /// The access token or the refresh token that is to die.
     #[schemars(length(min = 1))]
     token: String,
     /// Not needed: a token is recognised without it.
@@ -83,7 +101,7 @@ pub struct RevokeBody {
 
 /// What `POST /oauth/token` promises.
 pub fn token_operation() -> Operation {
-    Operation::new("createToken", TAG, "Exchanges client credentials for an access token.")
+    Operation::new("createToken", TAG, "Exchanges client credentials, a code or a refresh token for an access token.")
         .describe("JSON or form, with the secret in the body or in HTTP Basic. Errors have the form of RFC 6749 §5.2. After ten wrong secrets within a minute a client is paused for a minute at the address they came from, and after a hundred within ten minutes that address is paused for a quarter of an hour for all who show a wrong secret: 429 with `Retry-After`.")
         .body::<TokenBody>()
         .body_also_as(FORM)
@@ -91,7 +109,7 @@ pub fn token_operation() -> Operation {
         .returns::<TokenAnswer>(200, "An access token.")
         .example(json!({ "access_token": "eyJhbGciOiJIUzI1NiIsIn...", "token_type": "Bearer", "expires_in": 3600, "scope": "orders:read products:read" }))
         .ignores_query()
-        .errors(&codes(&["invalid_request", "invalid_client", "invalid_scope", "invalid_target", "temporarily_unavailable"]))
+        .errors(&codes(&["invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "invalid_scope", "invalid_target", "temporarily_unavailable"]))
         .error_form("OAuthError")
 }
 
@@ -105,8 +123,8 @@ pub async fn token(State(app): State<App>, request: Request) -> Response {
 
 /// What `POST /oauth/revoke` promises.
 pub fn revoke_operation() -> Operation {
-    Operation::new("revokeToken", TAG, "Revokes an access token.")
-        .describe("The token is dead here when this answers, and on every other node within a second (RFC 7009). A token that is not known or has expired is answered the same way. The client is authenticated as at `POST /oauth/token`, and revokes its own tokens alone.")
+    Operation::new("revokeToken", TAG, "Revokes an access token or a refresh token.")
+        .describe("The token is dead here when this answers, and on every other node within a second (RFC 7009). With a refresh token, of whatever age, all that was got for the same grant dies. A token that is not known or has expired is answered the same way. The client is authenticated as at `POST /oauth/token`, and revokes its own tokens alone.")
         .body::<RevokeBody>()
         .body_also_as(FORM)
         .body_example(json!({ "token": "eyJhbGciOiJIUzI1NiIsIn...", "client_id": "YOUR_CLIENT_ID", "client_secret": "YOUR_CLIENT_SECRET" }))
@@ -145,20 +163,24 @@ pub fn server_operation() -> Operation {
         .example(json!({ "issuer": "https://shop.example", "token_endpoint": "https://shop.example/oauth/token", "grant_types_supported": ["client_credentials"] }))
 }
 
-/// `GET /.well-known/oauth-authorization-server` (RFC 8414 §2). There is no authorization endpoint yet, so
-/// there are no response types: the member is required, and empty.
+/// `GET /.well-known/oauth-authorization-server` (RFC 8414 §2).
 pub async fn server(State(app): State<App>) -> Reply {
     let issuer = app.oauth.signer.issuer();
-    let methods = ["client_secret_basic", "client_secret_post"];
+    let methods = ["client_secret_basic", "client_secret_post", "none"];
+    let grant_types = GrantType::ALL.map(GrantType::name);
     public(&json!({
         "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/oauth/authorize"),
         "token_endpoint": format!("{issuer}/oauth/token"),
         "revocation_endpoint": format!("{issuer}/oauth/revoke"),
         "introspection_endpoint": format!("{issuer}/oauth/introspect"),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "scopes_supported": scopes(),
-        "response_types_supported": [],
-        "grant_types_supported": ["client_credentials"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": grant_types,
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_methods_supported": methods,
@@ -270,6 +292,9 @@ impl Asked {
         let (id, now) = (&credentials.id, self.now.to_jiff());
         let throttle = &app.oauth.throttle;
         throttle.check_pair(id, self.address, now)?;
+        if credentials.method == Method::None {
+            return self.public_client(app, credentials).await;
+        }
         let Some(secret) = &credentials.secret else {
             return Err(self.failed(app, Some(id), credentials.refused()));
         };
@@ -283,6 +308,8 @@ impl Asked {
             let found = app.oauth.client_afresh(&app.db, id, self.now).await;
             client = found.map_err(|error| unavailable(&error))?;
         }
+        // Whoever was registered without a secret gets in without one, and not with any.
+        let client = client.filter(|client| !client.registration.is_public());
         match authenticate(client.as_deref(), secret, self.address, now) {
             Ok(matched) => {
                 app.oauth.note_use(matched, self.now);
@@ -297,12 +324,35 @@ impl Asked {
             }
         }
     }
+
+    /// The public client that calls itself so. It proves nothing: what it may have, it must have got from somebody.
+    async fn public_client(
+        &self,
+        app: &App,
+        credentials: &Credentials,
+    ) -> Result<(Arc<Client>, String), OAuthError> {
+        let (id, now) = (&credentials.id, self.now.to_jiff());
+        let found = app.oauth.client(&app.db, id, self.now).await;
+        let found = found.map_err(|error| unavailable(&error))?;
+        let welcome = |client: &Arc<Client>| {
+            client.registration.is_public()
+                && client.disabled_at.is_none()
+                && client.expires_at.is_none_or(|end| end > now)
+                && client.allows(self.address)
+        };
+        let client = found.filter(welcome);
+        let client = client.ok_or_else(|| self.failed(app, Some(id), credentials.refused()))?;
+        Ok((client, String::new()))
+    }
 }
 
 async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
     let asked = Asked::read(app, request).await?;
     let request = asked.parse(app, TokenRequest::parse)?;
     let (client, secret_id) = asked.client(app, &request.client).await?;
+    if !client.registration.allows(request.grant_type) {
+        return Err(OAuthError::FlowNotAllowed);
+    }
     let audience = app.oauth.signer.audience();
     if request.resource.is_some_and(|wanted| wanted != audience) {
         return Err(OAuthError::InvalidTarget);
@@ -315,13 +365,38 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
         client_id: &client.id,
         secret_id: &secret_id,
         subject: client.id.as_str(),
-        scopes: client.scopes.narrow(request.scope.as_deref())?,
+        scopes: client.scopes,
         algorithm: client.signing_alg,
         ttl_seconds,
     };
-    let key = app.oauth.ensure_key(&app.db, client.signing_alg, asked.now);
+    if request.grant_type == GrantType::ClientCredentials {
+        let scopes = client.scopes.narrow(request.scope.as_deref())?;
+        return sign(app, Grant { scopes, ..grant }, asked.now).await;
+    }
+    let party = Party {
+        client_id: client.id.clone(),
+        secret_id: Some(secret_id.clone()).filter(|id| !id.is_empty()),
+        ttl_seconds,
+    };
+    let offered = (request.grant_type, &request.offered);
+    let allowed = exchange(app, party, offered, request.scope, asked.now).await?;
+    let grant = Grant {
+        // The tokens of a grant die with it, as those of a secret do.
+        secret_id: allowed.grant.id.as_str(),
+        subject: allowed.grant.staff_id.as_str(),
+        scopes: allowed.scopes,
+        ..grant
+    };
+    let mut answer = sign(app, grant, asked.now).await?;
+    let refresh_token = allowed.refresh_token.as_ref();
+    answer.refresh_token = refresh_token.map(|token| token.expose().to_owned());
+    Ok(answer)
+}
+
+async fn sign(app: &App, grant: Grant<'_>, now: Timestamp) -> Result<TokenAnswer, OAuthError> {
+    let key = app.oauth.ensure_key(&app.db, grant.algorithm, now);
     key.await.map_err(|error| unavailable(&error))?;
-    let issued = app.oauth.signer.issue(grant, asked.now.to_jiff());
+    let issued = app.oauth.signer.issue(grant, now.to_jiff());
     let (access_token, claims) = issued.map_err(|error| {
         tracing::error!(%error, "no token could be issued");
         OAuthError::ServerError
@@ -329,7 +404,8 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
     Ok(TokenAnswer {
         access_token,
         token_type: "Bearer",
-        expires_in: ttl_seconds,
+        expires_in: grant.ttl_seconds,
+        refresh_token: None,
         scope: claims.scope.to_string(),
     })
 }
@@ -338,6 +414,9 @@ async fn kill(app: &App, request: Request) -> Result<(), OAuthError> {
     let asked = Asked::read(app, request).await?;
     let request = asked.parse(app, RevokeRequest::parse)?;
     let (client, _) = asked.client(app, &request.client).await?;
+    if let Some(token) = RefreshToken::parse(&request.token) {
+        return revoke_family(app, &client.id, &token, asked.now).await;
+    }
     let now = asked.now.to_jiff();
     let Ok(claims) = app.oauth.signer.verify(&request.token, now) else {
         return Ok(()); // not a living token of ours: nothing is left to do (RFC 7009 §2.2)
@@ -355,7 +434,7 @@ async fn kill(app: &App, request: Request) -> Result<(), OAuthError> {
     revoked.map_err(|error| unavailable(&error))
 }
 
-fn unavailable(error: &dyn std::fmt::Display) -> OAuthError {
+pub(super) fn unavailable(error: &dyn std::fmt::Display) -> OAuthError {
     tracing::error!(%error, "an OAuth request could not be answered");
     OAuthError::Unavailable {
         retry_after_seconds: 1,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use platform::secrets::{self, Secret};
 use serde::{Deserialize, Serialize};
 
+use super::flows::registration::Registration;
 use super::key::Algorithm;
 use super::scope::Scopes;
 
@@ -168,6 +169,8 @@ pub struct Client {
     pub disabled_at: Option<Timestamp>,
     /// Addresses it may ask from; anywhere when empty. At most [`IP_ALLOW_MAX`].
     pub ip_allow: Vec<Network>,
+    /// The flows that it may use.
+    pub registration: Registration,
     /// At most [`LIVE_SECRETS_MAX`] that have not expired; expired ones may be among them.
     pub secrets: Vec<StoredSecret>,
 }
@@ -274,6 +277,7 @@ mod tests {
             expires_at: None,
             disabled_at: None,
             ip_allow: Vec::new(),
+            registration: Registration::default(),
             secrets,
         }
     }

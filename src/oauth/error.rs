@@ -22,6 +22,10 @@ pub enum OAuthError {
     UnauthorizedClient,
     /// 400 `unauthorized_client`: the endpoint needs a scope that the client was not given.
     ScopeNeeded(Scope),
+    /// 400 `unauthorized_client`: the client was not given this flow.
+    FlowNotAllowed,
+    /// 400 `invalid_grant`: the code or the refresh token is not good (any more) for this client and request.
+    InvalidGrant,
     /// 405 `invalid_request`: the endpoint takes POST alone.
     MethodNotAllowed,
     /// 400 `unsupported_grant_type`; `password` is never supported (RFC 9700 §2.4).
@@ -63,7 +67,10 @@ impl OAuthError {
     pub fn code(&self) -> &'static str {
         match self {
             OAuthError::InvalidRequest(_) | OAuthError::MethodNotAllowed => "invalid_request",
-            OAuthError::UnauthorizedClient | OAuthError::ScopeNeeded(_) => "unauthorized_client",
+            OAuthError::UnauthorizedClient
+            | OAuthError::ScopeNeeded(_)
+            | OAuthError::FlowNotAllowed => "unauthorized_client",
+            OAuthError::InvalidGrant => "invalid_grant",
             OAuthError::InvalidClient { .. } => "invalid_client",
             OAuthError::UnsupportedGrantType => "unsupported_grant_type",
             OAuthError::InvalidScope(_) => "invalid_scope",
@@ -82,6 +89,8 @@ impl OAuthError {
             OAuthError::InvalidRequest(_)
             | OAuthError::UnauthorizedClient
             | OAuthError::ScopeNeeded(_)
+            | OAuthError::FlowNotAllowed
+            | OAuthError::InvalidGrant
             | OAuthError::UnsupportedGrantType
             | OAuthError::InvalidScope(_)
             | OAuthError::InvalidTarget => StatusCode::BAD_REQUEST,
@@ -98,8 +107,14 @@ impl OAuthError {
             OAuthError::InvalidClient { .. } => "client authentication failed".to_owned(),
             OAuthError::UnauthorizedClient => "the token belongs to another client".to_owned(),
             OAuthError::ScopeNeeded(scope) => format!("the client needs the scope {scope}"),
+            OAuthError::FlowNotAllowed => "the client may not use this flow".to_owned(),
+            OAuthError::InvalidGrant => {
+                "the code or token is unknown, used, expired, revoked or not for this".to_owned()
+            }
             OAuthError::MethodNotAllowed => "this endpoint takes POST".to_owned(),
-            OAuthError::UnsupportedGrantType => "grant_type must be client_credentials".to_owned(),
+            OAuthError::UnsupportedGrantType => {
+                "grant_type must be one of grant_types_supported".to_owned()
+            }
             OAuthError::InvalidScope(error) => error.to_string(),
             OAuthError::InvalidTarget => "the resource is not served here".to_owned(),
             OAuthError::TooManyRequests { .. } => "too many requests, retry later".to_owned(),
@@ -173,13 +188,19 @@ pub static CODES: &[Code] = &[
         code: "unauthorized_client",
         status: 400,
         title: "This client may not do this.",
-        help: "A token is revoked by the client that it was issued to. Asking about tokens needs the scope `tokens:introspect`.",
+        help: "A token is revoked by the client that it was issued to, asking about tokens needs the scope `tokens:introspect`, and a client uses the flows that it was registered for.",
+    },
+    Code {
+        code: "invalid_grant",
+        status: 400,
+        title: "The code or the refresh token is not good for this request.",
+        help: "It is unknown, was used before, has expired, was revoked, belongs to another client, or `redirect_uri` or `code_verifier` is not the one that it was got with. Send the user to `/oauth/authorize` again.",
     },
     Code {
         code: "unsupported_grant_type",
         status: 400,
         title: "This flow is not supported.",
-        help: "`grant_type` must be `client_credentials`.",
+        help: "`grant_type` must be one of `grant_types_supported` in `/.well-known/oauth-authorization-server`.",
     },
     Code {
         code: "invalid_scope",

@@ -130,7 +130,8 @@ fn authenticate(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Caller, 
         Problem::new(&codes::UNAUTHORIZED, "the access token is not valid, expired or revoked")
             .header(header::WWW_AUTHENTICATE, &challenge)
     })?;
-    if !claims.scope.contains(scope) {
+    let scopes = app.oauth.caps.narrow(&claims);
+    if !scopes.contains(scope) {
         let name = scope.name();
         return Err(Problem::new(
             &codes::INSUFFICIENT_SCOPE,
@@ -145,7 +146,7 @@ fn authenticate(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Caller, 
     }
     Ok(Caller {
         client_id: Arc::from(claims.client_id.as_str()),
-        scopes: claims.scope,
+        scopes,
     })
 }
 

@@ -1,8 +1,11 @@
 //! What the chapter keeps in memory: keys, verified tokens, known clients, counters.
 
 use super::client::{Client, ClientId, StoredSecret, TOKEN_TTL_SECONDS_MAX};
+use super::flows::cap::Caps;
+use super::flows::grant::RefreshToken;
+use super::flows::store as flows;
 use super::key::{Algorithm, KeyChange, KeyError, KeyRing, StoredKey, plan};
-use super::revocation::RevokedToken;
+use super::revocation::{REVOKED_GRANTS_MAX, RevokedToken};
 use super::store::{self, REVOKED_PAGE};
 use super::throttle::Throttle;
 use super::token::Signer;
@@ -42,6 +45,10 @@ pub(super) type Limiter =
 pub struct OAuth {
     pub signer: Signer,
     pub throttle: Throttle,
+    /// Whose role was changed lately.
+    pub caps: Caps,
+    /// What refresh tokens follow from.
+    refresh_key: [u8; 32],
     pub(super) limiter: Option<Limiter>,
     master: Arc<MasterKey>,
     clients: Cache<ClientId, (Timestamp, Option<Arc<Client>>)>,
@@ -76,6 +83,8 @@ impl OAuth {
         let oauth = OAuth {
             signer: Signer::new(config.public_url.clone(), audience, ring),
             throttle: Throttle::default(),
+            caps: Caps::default(),
+            refresh_key: master.derive("oauth refresh tokens"),
             limiter,
             master,
             clients: Cache::new(CLIENTS_MAX),
@@ -106,6 +115,7 @@ impl OAuth {
             }
         }
         self.refresh_clients(&mut tx, now).await?;
+        self.refresh_grants(&mut tx, now).await?;
         let keys = store::keys(&mut tx).await?;
         if !self.signer.holds(&keys) {
             let ring = KeyRing::open(&keys, &self.master)?;
@@ -137,6 +147,24 @@ impl OAuth {
         Ok(())
     }
 
+    /// What was done to grants and to those who gave them.
+    async fn refresh_grants(&self, tx: &mut Tx, now: Timestamp) -> Result<(), DbError> {
+        let after = now - TOKEN_LIFE_MAX - REVOCATION_LATE_MAX;
+        for (id, at) in flows::revoked_grants(tx, after, REVOKED_GRANTS_MAX).await? {
+            let revocations = self.signer.revocations();
+            revocations.revoke_grant(id.as_str(), at.to_jiff(), now.to_jiff());
+        }
+        for (staff_id, cap) in flows::caps_since(tx, after).await? {
+            self.caps.set(&staff_id, cap);
+        }
+        Ok(())
+    }
+
+    /// The refresh token that takes the place of `token`; the same one each time, on every node.
+    pub fn successor(&self, token: &RefreshToken) -> RefreshToken {
+        token.successor(&self.refresh_key)
+    }
+
     /// Kills one token: on disk, then here; on other nodes when they [`refresh`](OAuth::refresh).
     pub async fn revoke_token(
         &self,
@@ -152,12 +180,14 @@ impl OAuth {
         Ok(())
     }
 
-    /// Deletes what is known of revoked tokens that have expired since.
+    /// Deletes what is known of revoked tokens that have expired since, and of grants that are over.
     pub async fn forget_expired(&self, db: &Db, now: Timestamp) -> Result<(), DbError> {
         let before = now - TOKEN_LIFE_MAX - REVOCATION_LATE_MAX;
-        db.write(async move |tx| store::delete_revoked_tokens(tx, before).await)
-            .await
-            .map(drop)
+        db.write(async move |tx| {
+            flows::delete_ended_grants(tx, before).await?;
+            store::delete_revoked_tokens(tx, before).await.map(drop)
+        })
+        .await
     }
 
     /// Notes that a secret opened the door; see [`write_uses`](OAuth::write_uses).

@@ -41,7 +41,7 @@ pub async fn mint(
     let secret = live.max_by_key(|secret| secret.created_at);
     let usable = client.disabled_at.is_none() && !is_over(client.expires_at);
     let secret = secret.filter(|_| usable).ok_or(MintError::NoSecret)?;
-    let scopes = client.scopes.within(most);
+    let scopes = client.scopes.and(most);
     if scopes.is_empty() {
         return Err(MintError::NoScope);
     }
@@ -61,5 +61,6 @@ pub async fn mint(
         token_type: "Bearer",
         expires_in: TTL_SECONDS,
         scope: claims.scope.to_string(),
+        refresh_token: None,
     })
 }

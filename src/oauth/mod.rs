@@ -11,6 +11,7 @@
 //! - [`throttle`]: guessing, slowed down.
 //! - [`mint`]: short tokens for the forms of the API reference.
 //! - [`admin`]: what an operator does with clients.
+//! - [`flows`]: what people let clients do for them: codes, refresh tokens.
 //!
 //! A further grant is a variant of [`request::GrantType`], a further way to prove who the client is a
 //! variant of [`request::Method`]; tokens are issued the same way for all of them.
@@ -21,6 +22,7 @@ pub mod admin;
 pub mod api;
 pub mod client;
 pub mod error;
+pub mod flows;
 pub mod guard;
 pub mod introspection;
 pub mod jobs;

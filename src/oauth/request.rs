@@ -8,6 +8,7 @@ use std::fmt;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use platform::secrets::Secret;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::client::{ClientId, ClientSecret};
@@ -25,6 +26,8 @@ pub enum Method {
     Basic,
     /// `client_secret_post`: parameters of the body, form or JSON.
     Body,
+    /// `none`: a public client says who it is and proves nothing.
+    None,
 }
 
 /// Who the client says it is. What it says has the right form; whether it is true is for
@@ -53,6 +56,61 @@ impl Credentials {
 pub enum GrantType {
     /// Its own credentials, for itself (RFC 6749 §4.4).
     ClientCredentials,
+    /// A code that somebody allowed it to get (§4.1).
+    AuthorizationCode,
+    /// The refresh token that came with an earlier token (§6).
+    RefreshToken,
+}
+
+impl GrantType {
+    /// Every flow, in the order in which they are shown.
+    pub const ALL: [GrantType; 3] = [
+        GrantType::ClientCredentials,
+        GrantType::AuthorizationCode,
+        GrantType::RefreshToken,
+    ];
+
+    /// Its name in requests and metadata.
+    pub fn name(self) -> &'static str {
+        match self {
+            GrantType::ClientCredentials => "client_credentials",
+            GrantType::AuthorizationCode => "authorization_code",
+            GrantType::RefreshToken => "refresh_token",
+        }
+    }
+
+    /// The flow of this name.
+    pub fn from_name(name: &str) -> Option<GrantType> {
+        GrantType::ALL.into_iter().find(|one| one.name() == name)
+    }
+}
+
+/// What else a token request says, as far as its flow reads it.
+#[derive(Clone, Debug, Default)]
+pub struct Offered {
+    pub code: Option<Secret<String>>,
+    pub redirect_uri: Option<String>,
+    pub code_verifier: Option<Secret<String>>,
+    pub refresh_token: Option<Secret<String>>,
+}
+
+impl Offered {
+    fn take(grant_type: GrantType, parameters: &mut Parameters) -> Result<Offered, OAuthError> {
+        let mut offered = Offered::default();
+        match grant_type {
+            GrantType::ClientCredentials => {}
+            GrantType::AuthorizationCode => {
+                offered.code = Some(Secret::new(parameters.require("code")?));
+                offered.redirect_uri = parameters.take("redirect_uri")?;
+                let verifier = parameters.require("code_verifier")?;
+                offered.code_verifier = Some(Secret::new(verifier));
+            }
+            GrantType::RefreshToken => {
+                offered.refresh_token = Some(Secret::new(parameters.require("refresh_token")?));
+            }
+        }
+        Ok(offered)
+    }
 }
 
 /// `POST /oauth/token`.
@@ -64,6 +122,8 @@ pub struct TokenRequest {
     pub scope: Option<String>,
     /// The API that the token is for (RFC 8707); this one when absent.
     pub resource: Option<String>,
+    /// What the flow asks for besides.
+    pub offered: Offered,
     /// Who asks.
     pub client: Credentials,
 }
@@ -93,16 +153,21 @@ impl TokenRequest {
     /// client that tries an unsupported flow is told so.
     pub fn parse(message: Message<'_>) -> Result<TokenRequest, OAuthError> {
         let mut parameters = Parameters::parse(message)?;
-        let grant_type = match parameters.require("grant_type")?.as_str() {
-            "client_credentials" => GrantType::ClientCredentials,
-            _ => return Err(OAuthError::UnsupportedGrantType),
-        };
-        Ok(TokenRequest {
+        let grant_type = GrantType::from_name(&parameters.require("grant_type")?)
+            .ok_or(OAuthError::UnsupportedGrantType)?;
+        let request = TokenRequest {
             grant_type,
             scope: parameters.take("scope")?,
             resource: parameters.take("resource")?,
+            offered: Offered::take(grant_type, &mut parameters)?,
             client: parameters.credentials(message.authorization)?,
-        })
+        };
+        // A public client has nothing to show for itself (RFC 6749 §4.4).
+        let proves_nothing = request.client.method == Method::None;
+        if grant_type == GrantType::ClientCredentials && proves_nothing {
+            return Err(request.client.refused());
+        }
+        Ok(request)
     }
 }
 
@@ -215,8 +280,9 @@ impl Parameters {
             }
             None => {
                 let refused = OAuthError::InvalidClient { basic: false };
-                let (id, secret) = body_id.zip(body_secret).ok_or(refused)?;
-                (id, secret, Method::Body)
+                let id = body_id.ok_or(refused)?;
+                let method = body_secret.as_ref().map_or(Method::None, |_| Method::Body);
+                (id, body_secret.unwrap_or_default(), method)
             }
         };
         let refused = OAuthError::InvalidClient {
@@ -543,12 +609,7 @@ mod tests {
 
     #[test]
     fn flows_that_are_not_served_are_named() {
-        for grant_type in [
-            "password",
-            "implicit",
-            "authorization_code",
-            "Client_Credentials",
-        ] {
+        for grant_type in ["password", "implicit", "token", "Client_Credentials"] {
             let body = format!("grant_type={grant_type}&username=u&password=p");
             assert_eq!(
                 parse(FORM, None, &body).unwrap_err(),

@@ -17,6 +17,9 @@ pub const REVOKED_CLIENTS_MAX: usize = 100_000;
 /// Most secrets remembered that ended while a token got with them may still live; those that ended first are
 /// left out.
 pub const ENDED_SECRETS_MAX: usize = 100_000;
+/// Most grants remembered that were revoked while a token of theirs may still live. One more revokes all present
+/// tokens of everybody.
+pub const REVOKED_GRANTS_MAX: usize = 100_000;
 /// Seconds for which a node may go on issuing tokens to a client that another process has disabled. Where the
 /// client itself cannot be remembered, all tokens of so much later are dead too.
 const NOTICED_LATE_SECONDS: i64 = 2;
@@ -46,6 +49,8 @@ struct Revoked {
     clients: HashMap<ClientId, Dead>,
     /// [`secret_tag`] of a secret and the second in which it ended.
     secrets: HashMap<String, i64>,
+    /// [`secret_tag`] of a grant that was revoked, and the second in which it was.
+    grants: HashMap<String, i64>,
     /// The same for all clients.
     everyone: Option<i64>,
 }
@@ -128,6 +133,24 @@ impl Revocations {
         true
     }
 
+    /// Kills every token of a grant, whenever it was issued.
+    pub fn revoke_grant(&self, grant_id: &str, revoked_at: Timestamp, now: Timestamp) {
+        let mut revoked = self.write();
+        let (tag, second) = (secret_tag(grant_id), revoked_at.as_second());
+        if revoked.grants.contains_key(tag) {
+            return; // read again from the database
+        }
+        if revoked.grants.len() >= REVOKED_GRANTS_MAX {
+            let forgotten = now.as_second() - i64::from(TOKEN_TTL_SECONDS_MAX);
+            revoked.grants.retain(|_, second| *second >= forgotten);
+        }
+        if revoked.grants.len() < REVOKED_GRANTS_MAX {
+            revoked.grants.insert(tag.to_owned(), second);
+        } else {
+            revoked.everyone = revoked.everyone.max(Some(second));
+        }
+    }
+
     /// Whether the token is dead. Expiry is not looked at.
     pub fn contains(&self, claims: &Claims) -> bool {
         let revoked = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -135,6 +158,7 @@ impl Revocations {
         let ended = revoked.secrets.get(claims.secret_tag());
         client.is_some_and(|dead| dead.whole)
             || revoked.tokens.contains_key(&claims.jti)
+            || revoked.grants.contains_key(claims.secret_tag())
             || revoked
                 .last_dead_second(&claims.client_id)
                 .is_some_and(|second| claims.iat <= second)

@@ -140,14 +140,15 @@ impl Scopes {
         Scopes(self.0 | 1 << scope as u32)
     }
 
-    /// The scopes that both have.
-    pub fn within(self, other: Scopes) -> Scopes {
-        Scopes(self.0 & other.0)
-    }
-
     /// Whether `scope` is in the set.
     pub fn contains(self, scope: Scope) -> bool {
         self.0 & 1 << scope as u32 != 0
+    }
+
+    /// What is in both sets.
+    #[must_use]
+    pub fn and(self, other: Scopes) -> Scopes {
+        Scopes(self.0 & other.0)
     }
 
     /// Whether no scope is in the set.

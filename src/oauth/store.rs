@@ -2,6 +2,7 @@
 
 use super::admin::{ListedSecret, NewClient};
 use super::client::{Client, ClientId, ClientSecret, LIVE_SECRETS_MAX, Network, StoredSecret};
+use super::flows::store as flows;
 use super::key::{Algorithm, StoredKey};
 use super::revocation::{ENDED_SECRETS_MAX, REVOKED_CLIENTS_MAX, RevokedToken};
 use super::scope::Scopes;
@@ -24,8 +25,8 @@ fn unreadable(index: usize, what: impl std::fmt::Display) -> DbError {
 
 /// The client called `id`, with its newest secrets, of which no more can be alive.
 pub async fn find_client(tx: &mut Tx, id: &ClientId) -> Result<Option<Client>, DbError> {
-    let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow
-        FROM oauth_clients WHERE id = $1";
+    let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow,
+        grant_types, redirect_uris, is_public FROM oauth_clients WHERE id = $1";
     let Some(mut client) = tx.fetch_optional(sql, params![id.as_str()], client).await? else {
         return Ok(None);
     };
@@ -54,6 +55,7 @@ fn client(row: &Row<'_>) -> Result<Client, DbError> {
         expires_at: row.get::<Option<Timestamp>>(6)?.map(Timestamp::to_jiff),
         disabled_at: row.get::<Option<Timestamp>>(7)?.map(Timestamp::to_jiff),
         ip_allow: ip_allow.map_err(|e| unreadable(8, e))?,
+        registration: flows::registration(row, 9)?,
         secrets: Vec::new(),
     })
 }
@@ -313,8 +315,8 @@ pub async fn write_uses(tx: &mut Tx, uses: &[(String, Timestamp)]) -> Result<(),
 
 /// All clients, oldest first, at most 10,000.
 pub async fn clients(tx: &mut Tx) -> Result<Vec<Client>, DbError> {
-    let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow
-        FROM oauth_clients ORDER BY created_at, id LIMIT $1";
+    let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow,
+        grant_types, redirect_uris, is_public FROM oauth_clients ORDER BY created_at, id LIMIT $1";
     tx.fetch_all(sql, params![LIST_MAX], client).await
 }
 

@@ -44,7 +44,7 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Which secret the token was got with, as [`secret_tag`].
+    /// Which secret or grant the token was got with, as [`secret_tag`].
     pub fn secret_tag(&self) -> &str {
         self.jti.split_once('-').map_or("", |(tag, _)| tag)
     }
@@ -62,7 +62,7 @@ pub fn secret_tag(secret_id: &str) -> &str {
 pub struct Grant<'a> {
     /// Who asks.
     pub client_id: &'a ClientId,
-    /// The id of the secret that it showed.
+    /// The id of the secret that it showed, or of the grant that somebody gave it.
     pub secret_id: &'a str,
     /// Who acts: the client itself, or a user it acts for.
     pub subject: &'a str,

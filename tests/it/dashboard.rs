@@ -1,7 +1,7 @@
 //! The dashboard, as browsers meet it.
 
 mod attacks;
-mod browser;
+pub mod browser;
 mod catalog;
 mod pages;
 mod signing;

@@ -15,6 +15,7 @@ use tradepost::oauth::{
     ListedClient, NewClient, OAuth, OpenError, Scopes, create_client, list_clients, rotate_secret,
 };
 
+mod flows;
 mod introspection;
 mod keys;
 mod lifetimes;

@@ -1,5 +1,6 @@
 //! `/dashboard/account`: one's own password, sessions and colours.
 
+use super::apps::{self, AppRow};
 use crate::app::App;
 use crate::dashboard::confirm::{self, Own};
 use crate::dashboard::fields::Fields;
@@ -33,6 +34,7 @@ struct AccountPage<'a> {
     frame: Frame,
     role: &'static str,
     sessions: Vec<Row>,
+    apps: Vec<AppRow>,
     themes: [(&'static str, &'static str, bool); 3],
     wrong: &'a str,
     done: &'a str,
@@ -73,7 +75,9 @@ async fn show(
     (wrong, done): (&str, &str),
 ) -> Result<Response> {
     let (now, zone) = (signed_in.visit.now(), signed_in.shop.zone());
-    let sessions = store::sessions(&mut app.db.read().await?, &signed_in.staff.id).await?;
+    let mut tx = app.db.read().await?;
+    let sessions = store::sessions(&mut tx, &signed_in.staff.id).await?;
+    let apps = apps::rows(&mut tx, signed_in).await?;
     let row = |session: &Session| Row {
         id: session.id.clone(),
         device: device(&session.user_agent),
@@ -88,6 +92,7 @@ async fn show(
         frame: Frame::new(&signed_in.visit, "Your account"),
         role: signed_in.staff.role.shown(),
         sessions: alive.map(row).collect(),
+        apps,
         themes: [
             ("system", "As on this device", chosen(Theme::System)),
             ("light", "Light", chosen(Theme::Light)),
@@ -109,6 +114,7 @@ pub async fn get(
     let done = match asked.get("done") {
         "password" => "Your password is changed, and your other sessions are ended.",
         "ended" => "The session is ended.",
+        "app" => "The app has no access any more, and its tokens are dead.",
         "others" => "Your other sessions are ended.",
         _ => "",
     };

@@ -1,5 +1,6 @@
 //! `/dashboard/credentials`: the clients that may call the API.
 
+use super::flows::FlowsForm;
 use crate::app::App;
 use crate::dashboard::fields::Fields;
 use crate::dashboard::frame::{self, Frame};
@@ -359,19 +360,41 @@ struct ClientPage<'a> {
     scopes: Vec<&'static str>,
     secrets: Vec<SecretRow>,
     curl_url: String,
+    flows: FlowsForm,
+    done: &'static str,
 }
 
-async fn find(app: &App, id: &str) -> Result<ListedClient> {
+pub(super) async fn find(app: &App, id: &str) -> Result<ListedClient> {
     let clients = list_clients(&mut app.db.read().await?).await?;
     let found = clients.into_iter().find(|client| client.id.as_str() == id);
     found.ok_or_else(|| not_found("client", id))
 }
 
 /// `GET /dashboard/credentials/{id}`.
-pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) -> Result<Response> {
+pub async fn get(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Path(id): Path,
+    OriginalUri(uri): OriginalUri,
+) -> Result<Response> {
     let client = find(&app, &id).await?;
+    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
+    let done = match asked.get("done") {
+        "flows" => "What it may do with people is changed.",
+        _ => "",
+    };
+    let shown = (FlowsForm::of(&client.registration), done);
+    Ok(show(&app, &signed_in, &client, (StatusCode::OK, shown)))
+}
+
+pub(super) fn show(
+    app: &App,
+    signed_in: &SignedIn,
+    client: &ListedClient,
+    (status, (flows, done)): (StatusCode, (FlowsForm, &'static str)),
+) -> Response {
     let (now, zone) = (signed_in.visit.now(), signed_in.shop.zone());
-    let state = state(&client, now);
+    let state = state(client, now);
     let page = ClientPage {
         frame: Frame::new(&signed_in.visit, client.name.clone()),
         is_active: state.0 == "active",
@@ -381,11 +404,13 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) ->
         expires: client.expires_at.map(|at| When::new(at, now, &zone)),
         algorithm: client.signing_alg.name(),
         scopes: client.scopes.iter().map(Scope::name).collect(),
-        secrets: secret_rows(&client, now, &zone),
+        secrets: secret_rows(client, now, &zone),
         curl_url: app.config.public_url.clone(),
-        client: &client,
+        flows,
+        done,
+        client,
     };
-    Ok(frame::page(StatusCode::OK, &page))
+    frame::page(status, &page)
 }
 
 fn secret_rows(client: &ListedClient, now: Timestamp, zone: &TimeZone) -> Vec<SecretRow> {
@@ -418,7 +443,7 @@ fn countdown(minutes: i64) -> String {
     }
 }
 
-fn refused(error: AdminError) -> Problem {
+pub(super) fn refused(error: AdminError) -> Problem {
     match error {
         AdminError::NoClient(id) => not_found("client", id.as_str()),
         AdminError::Revoked(_) | AdminError::OverlapTooLong => {

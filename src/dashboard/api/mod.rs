@@ -1,9 +1,12 @@
 //! Handlers, one file per group of pages.
 
 pub mod account;
+pub mod apps;
 pub mod audit;
+pub mod authorize;
 pub mod credentials;
 pub mod customers;
+pub mod flows;
 pub mod home;
 pub mod imports;
 pub mod orders;

@@ -23,9 +23,10 @@ const PUBLIC: [&str; 7] = [
     "POST /dashboard/password",
 ];
 
-const ASKING: [&str; 2] = [
+const ASKING: [&str; 3] = [
     "POST /dashboard/credentials/new",
     "POST /dashboard/credentials/{id}/rotate",
+    "POST /dashboard/credentials/{id}/flows",
 ];
 
 /// What needs no session. A page that is added here is a decision.

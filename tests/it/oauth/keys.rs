@@ -124,6 +124,7 @@ async fn the_metadata_is_true() {
         ("token_endpoint", Method::POST),
         ("revocation_endpoint", Method::POST),
         ("introspection_endpoint", Method::POST),
+        ("authorization_endpoint", Method::GET),
         ("jwks_uri", Method::GET),
         ("service_documentation", Method::GET),
     ] {
@@ -139,9 +140,19 @@ async fn the_metadata_is_true() {
     assert!(scopes.contains(&json!("users:read")));
     assert_eq!(
         server["grant_types_supported"],
-        json!(["client_credentials"])
+        json!(["client_credentials", "authorization_code", "refresh_token"])
     );
-    assert_eq!(server["response_types_supported"], json!([]));
+    for (member, value) in [
+        ("response_types_supported", "code"),
+        ("response_modes_supported", "query"),
+        ("code_challenge_methods_supported", "S256"),
+    ] {
+        assert_eq!(server[member], json!([value]), "{member}");
+    }
+    assert_eq!(
+        server["authorization_response_iss_parameter_supported"],
+        true
+    );
     let challenge = anyone.get("/v2/users").await;
     let challenge = challenge.header("www-authenticate").to_owned();
     let url = challenge

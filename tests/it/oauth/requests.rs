@@ -222,7 +222,7 @@ async fn malformed_and_unsupported_requests_are_told_apart() {
         (
             FORM,
             header,
-            "grant_type=authorization_code".into(),
+            "grant_type=implicit".into(),
             400,
             "unsupported_grant_type",
         ),

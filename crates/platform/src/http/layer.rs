@@ -440,7 +440,7 @@ fn finish_headers(
     statements: u64,
     traceparent: Option<HeaderValue>,
 ) {
-    const SAME: [(HeaderName, HeaderValue); 5] = [
+    const SAME: [(HeaderName, HeaderValue); 3] = [
         (
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
@@ -455,6 +455,8 @@ fn finish_headers(
             HeaderName::from_static("api-version"),
             HeaderValue::from_static("2.1.0"),
         ),
+    ];
+    const FOR_OTHER_ORIGINS: [(HeaderName, HeaderValue); 2] = [
         (
             header::ACCESS_CONTROL_ALLOW_ORIGIN,
             HeaderValue::from_static("*"),
@@ -470,6 +472,10 @@ fn finish_headers(
     headers
         .entry(header::REFERRER_POLICY)
         .or_insert(HeaderValue::from_static("no-referrer"));
+    // A page for people keeps to itself: no other origin reads it.
+    if !headers.contains_key("cross-origin-opener-policy") {
+        headers.extend(FOR_OTHER_ORIGINS);
+    }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(
             header::CACHE_CONTROL,

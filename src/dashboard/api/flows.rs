@@ -1,0 +1,100 @@
+//! How a client gets tokens, as a form of the page of its credentials.
+
+use super::credentials::{find, refused, show};
+use crate::app::App;
+use crate::dashboard::fields::Fields;
+use crate::dashboard::visit::{Form, SignedIn};
+use crate::dashboard::{frame, store};
+use crate::error::Result;
+use crate::oauth::AdminError;
+use crate::oauth::flows::redirect::RedirectUri;
+use crate::oauth::flows::registration::{Registration, register};
+use crate::oauth::request::GrantType;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use platform::http::Path;
+
+/// The flows of a client as its form shows them.
+#[derive(Debug)]
+pub(super) struct FlowsForm {
+    pub grant_types: Vec<(&'static str, &'static str, bool)>,
+    pub redirect_uris: String,
+    pub is_public: bool,
+    pub wrong: String,
+}
+
+impl FlowsForm {
+    pub fn of(registration: &Registration) -> FlowsForm {
+        let uris = registration.redirect_uris().iter().map(RedirectUri::as_str);
+        FlowsForm {
+            grant_types: grant_types(|one| registration.allows(one)),
+            redirect_uris: uris.collect::<Vec<_>>().join("\n"),
+            is_public: registration.is_public(),
+            wrong: String::new(),
+        }
+    }
+
+    /// As it was typed, with what is wrong with it.
+    fn again(typed: &Fields, wrong: String) -> FlowsForm {
+        FlowsForm {
+            grant_types: grant_types(|one| typed.all("grant_type").any(|name| name == one.name())),
+            redirect_uris: typed.get("redirect_uris").to_owned(),
+            is_public: typed.get("public") == "yes",
+            wrong,
+        }
+    }
+}
+
+fn grant_types(chosen: impl Fn(GrantType) -> bool) -> Vec<(&'static str, &'static str, bool)> {
+    let entry = |one: GrantType| {
+        let words = match one {
+            GrantType::ClientCredentials => "It acts for itself, with its secret.",
+            GrantType::AuthorizationCode => "People are sent here and allow it to act for them.",
+            GrantType::RefreshToken => "It goes on acting for them while they are away.",
+        };
+        (one.name(), words, chosen(one))
+    };
+    GrantType::ALL.into_iter().map(entry).collect()
+}
+
+/// The flows that were typed.
+fn read_flows(typed: &Fields) -> std::result::Result<Registration, String> {
+    let lines = typed.get("redirect_uris").split_whitespace();
+    let uris: std::result::Result<Vec<_>, _> = lines.map(RedirectUri::parse).collect();
+    let uris = uris.map_err(|error| format!("{error}."))?;
+    let chosen = typed.all("grant_type").filter_map(GrantType::from_name);
+    let registration = Registration::new(chosen, uris, typed.get("public") == "yes");
+    registration.map_err(|error| format!("{error}."))
+}
+
+/// `POST /dashboard/credentials/{id}/flows`.
+pub async fn set_flows(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Path(id): Path,
+    Form(typed): Form,
+) -> Result<Response> {
+    let client = find(&app, &id).await?;
+    let registration = match read_flows(&typed) {
+        Ok(registration) => registration,
+        Err(wrong) => {
+            let shown = (FlowsForm::again(&typed, wrong), "");
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Ok(show(&app, &signed_in, &client, (status, shown)));
+        }
+    };
+    let (id, now) = (client.id.clone(), signed_in.visit.now());
+    let set: std::result::Result<(), AdminError> = app
+        .db
+        .write(async move |tx| {
+            register(tx, &id, &registration, now).await?;
+            let object = ("client", id.as_str());
+            Ok(store::note(tx, signed_in.doer(), "client.flows_changed", object).await?)
+        })
+        .await;
+    set.map_err(refused)?;
+    app.nudge.send();
+    let place = format!("/dashboard/credentials/{}?done=flows", client.id);
+    Ok(frame::see_other(&place))
+}
