@@ -2,6 +2,7 @@
 //! both do it here.
 
 use super::role::Role;
+use super::second;
 use super::staff::{LinkKind, SESSION_MAX, Shop, Staff, StaffId};
 use super::store::{self, Device, Doer};
 use super::visit::{new_token, token_hash};
@@ -150,19 +151,18 @@ pub async fn begin_session(
     Ok(Secret::new(token))
 }
 
-/// Gives the owner of a link another password, ends their sessions everywhere and begins one here.
+/// Gives the owner of a link another password, ends their sessions everywhere and begins one here; none when a code
+/// is asked for after the password, which a link does not stand in for.
 pub async fn choose_password(
     tx: &mut Tx,
     link_hash: &str,
     owner: &Staff,
     password_hash: &str,
     (device, now): (&Device, Timestamp),
-) -> Result<Secret<String>, AccountError> {
+) -> Result<Option<Secret<String>>, AccountError> {
     use_link(tx, link_hash, now).await?;
-    let current = store::find_by_email(tx, &owner.email).await?;
-    if current.is_none_or(|(staff, _)| staff.disabled_at.is_some()) {
-        return Err(AccountError::LinkGone);
-    }
+    let current = store::find_open(tx, owner.id.as_str()).await?;
+    let current = current.ok_or(AccountError::LinkGone)?;
     store::set_password(tx, &owner.id, password_hash, now).await?;
     store::end_sessions(tx, &owner.id, None).await?;
     let doer = Doer {
@@ -173,7 +173,10 @@ pub async fn choose_password(
     };
     let object = ("staff", owner.id.as_str());
     store::note(tx, doer, "staff.password_chosen", object).await?;
-    Ok(begin_session(tx, &owner.id, device, now).await?)
+    if current.totp_since.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(begin_session(tx, &owner.id, device, now).await?))
 }
 
 /// Who acts on the command line.
@@ -219,6 +222,14 @@ pub async fn reset(tx: &mut Tx, email: &str, now: Timestamp) -> Result<OneTimeLi
     let object = ("staff", staff.id.as_str());
     store::note(tx, operator(now), "staff.reset_asked", object).await?;
     Ok(make_link(tx, LinkKind::Reset, Some(&staff.id), now).await?)
+}
+
+/// Turns the codes of somebody off who has lost phone and recovery codes.
+pub async fn forget_codes(tx: &mut Tx, email: &str, now: Timestamp) -> Result<(), AccountError> {
+    let staff = known(tx, email).await?;
+    second::turn_off(tx, &staff.id, now).await?;
+    let object = ("staff", staff.id.as_str());
+    Ok(store::note(tx, operator(now), "staff.codes_turned_off", object).await?)
 }
 
 /// Closes an account for good: its sessions and links end with it.

@@ -1,7 +1,10 @@
 //! One line per page. Each names the least role that it needs: a page cannot be added without saying who may
 //! see it.
 
-use super::api::{account, audit, credentials, customers, home, orders, products, setup, sign_in};
+use super::api::{
+    account, audit, credentials, customers, home, orders, products, second, security, setup,
+    sign_in,
+};
 use super::guard::guarded;
 use super::role::Role;
 use super::visit::Visit;
@@ -65,6 +68,7 @@ pub fn routes() -> Vec<Route> {
     const READ_ONLY: Needs = Needs::Role(Role::ReadOnly);
     const OPERATOR: Needs = Needs::Role(Role::Operator);
     const DEVELOPER: Needs = Needs::Role(Role::Developer);
+    const FRESH: Needs = Needs::Fresh(Role::ReadOnly);
     const FRESH_DEVELOPER: Needs = Needs::Fresh(Role::Developer);
     const ADMIN: Needs = Needs::Role(Role::Admin);
     vec![
@@ -73,6 +77,7 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/setup", Nobody, setup::set_up),
         page("/dashboard/sign-in", Nobody, sign_in::get),
         form("/dashboard/sign-in", Nobody, sign_in::sign_in),
+        form("/dashboard/sign-in/code", Nobody, second::sign_in),
         page("/dashboard/password", Nobody, sign_in::password),
         form("/dashboard/password", Nobody, sign_in::choose_password),
         form("/dashboard/sign-out", READ_ONLY, sign_in::sign_out),
@@ -98,10 +103,15 @@ pub fn routes() -> Vec<Route> {
         page("/dashboard/audit", ADMIN, audit::list),
 
         page("/dashboard/account", READ_ONLY, account::get),
+        page("/dashboard/security", READ_ONLY, security::get),
+        form("/dashboard/security/totp", FRESH, second::begin),
+        form("/dashboard/security/totp/confirm", FRESH, second::turn_on),
+        form("/dashboard/security/totp/off", FRESH, second::turn_off),
+        form("/dashboard/security/recovery", FRESH, second::renew),
         form("/dashboard/account/theme", READ_ONLY, account::theme),
-        form("/dashboard/account/password", READ_ONLY, account::password),
-        form("/dashboard/account/sessions/{id}/end", READ_ONLY, account::end_session),
-        form("/dashboard/account/sessions/end-others", READ_ONLY, account::end_others),
+        form("/dashboard/security/password", READ_ONLY, security::password),
+        form("/dashboard/security/sessions/{id}/end", READ_ONLY, security::end_session),
+        form("/dashboard/security/sessions/end-others", READ_ONLY, security::end_others),
     ]
 }
 

@@ -14,7 +14,8 @@ const LIST_MAX: i64 = 500;
 /// Most characters kept of what a browser says it is.
 const USER_AGENT_CHARS_MAX: usize = 300;
 
-const STAFF: &str = "s.id, s.email, s.role, s.theme, s.created_at, s.signed_in_at, s.disabled_at";
+const STAFF: &str =
+    "s.id, s.email, s.role, s.theme, s.created_at, s.signed_in_at, s.disabled_at, s.totp_since";
 const SESSION: &str =
     "n.id, n.created_at, n.last_used_at, n.expires_at, n.user_agent, n.address, n.proved_at";
 
@@ -39,6 +40,7 @@ fn staff(row: &Row<'_>) -> Result<Staff, DbError> {
         created_at: row.get(4)?,
         signed_in_at: row.get(5)?,
         disabled_at: row.get(6)?,
+        totp_since: row.get(7)?,
     })
 }
 
@@ -81,9 +83,15 @@ pub async fn find_by_email(
 ) -> Result<Option<(Staff, Option<String>)>, DbError> {
     let sql = format!("SELECT {STAFF}, s.password_hash FROM staff s WHERE s.email_folded = $1");
     tx.fetch_optional(&sql, params![folded(email)], |row| {
-        Ok((staff(row)?, row.get(7)?))
+        Ok((staff(row)?, row.get(8)?))
     })
     .await
+}
+
+/// The account of this id, unless it is closed.
+pub async fn find_open(tx: &mut Tx, id: &str) -> Result<Option<Staff>, DbError> {
+    let sql = format!("SELECT {STAFF} FROM staff s WHERE s.id = $1 AND s.disabled_at IS NULL");
+    tx.fetch_optional(&sql, params![id], staff).await
 }
 
 /// Stores a new account without a password.
@@ -152,7 +160,7 @@ pub async fn find_session(
         WHERE n.token_hash = $1 AND s.disabled_at IS NULL"
     );
     tx.fetch_optional(&sql, params![token_hash], |row| {
-        Ok((staff(row)?, session(row, 7)?))
+        Ok((staff(row)?, session(row, 8)?))
     })
     .await
 }
@@ -292,8 +300,7 @@ pub async fn find_link(
     let Some(id) = id else {
         return Ok(Some((kind, None)));
     };
-    let sql = format!("SELECT {STAFF} FROM staff s WHERE s.id = $1 AND s.disabled_at IS NULL");
-    let owner = tx.fetch_optional(&sql, params![id], staff).await?;
+    let owner = find_open(tx, id.as_str()).await?;
     Ok(owner.map(|owner| (kind, Some(owner))))
 }
 

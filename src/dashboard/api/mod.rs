@@ -7,6 +7,8 @@ pub mod customers;
 pub mod home;
 pub mod orders;
 pub mod products;
+pub mod second;
+pub mod security;
 pub mod setup;
 pub mod sign_in;
 

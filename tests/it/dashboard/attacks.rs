@@ -11,19 +11,24 @@ fn fill(path: &str) -> String {
     path.replace("{id}", "none_1").replace("{file}", "none.css")
 }
 
-const PUBLIC: [&str; 7] = [
+const PUBLIC: [&str; 8] = [
     "GET /dashboard/assets/{file}",
     "GET /dashboard/setup",
     "POST /dashboard/setup",
     "GET /dashboard/sign-in",
     "POST /dashboard/sign-in",
+    "POST /dashboard/sign-in/code",
     "GET /dashboard/password",
     "POST /dashboard/password",
 ];
 
-const ASKING: [&str; 2] = [
+const ASKING: [&str; 6] = [
     "POST /dashboard/credentials/new",
     "POST /dashboard/credentials/{id}/rotate",
+    "POST /dashboard/security/totp",
+    "POST /dashboard/security/totp/confirm",
+    "POST /dashboard/security/totp/off",
+    "POST /dashboard/security/recovery",
 ];
 
 /// What needs no session. A page that is added here is a decision.
