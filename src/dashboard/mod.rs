@@ -4,6 +4,7 @@
 //! - [`guard`]: what stands before every page: session, role, the origin of forms; and what every answer carries.
 //! - [`confirm`]: asks for the password again before what matters most.
 //! - [`visit`]: who looks, and what their forms must prove.
+//! - [`jobs`]: mail with one-time links.
 //! - [`second`], [`totp`]: codes after the password.
 //! - [`staff`], [`role`], [`throttle`], [`fields`]: rules without I/O.
 //! - [`frame`], [`show`], [`chart`]: how pages look; their text is in `templates/`, their style in `assets/`.
@@ -19,6 +20,7 @@ pub mod fields;
 pub mod figures;
 pub mod frame;
 pub mod guard;
+pub mod jobs;
 pub mod password;
 pub mod qr;
 pub mod role;

@@ -2,8 +2,8 @@
 //! see it.
 
 use super::api::{
-    account, audit, credentials, customers, home, orders, products, second, security, setup,
-    sign_in,
+    account, audit, credentials, customers, forgot, home, orders, products, second, security,
+    setup, sign_in, team,
 };
 use super::guard::guarded;
 use super::role::Role;
@@ -71,6 +71,7 @@ pub fn routes() -> Vec<Route> {
     const FRESH: Needs = Needs::Fresh(Role::ReadOnly);
     const FRESH_DEVELOPER: Needs = Needs::Fresh(Role::Developer);
     const ADMIN: Needs = Needs::Role(Role::Admin);
+    const FRESH_ADMIN: Needs = Needs::Fresh(Role::Admin);
     vec![
         page("/dashboard/assets/{file}", Nothing, assets::get),
         page("/dashboard/setup", Nobody, setup::get),
@@ -78,6 +79,8 @@ pub fn routes() -> Vec<Route> {
         page("/dashboard/sign-in", Nobody, sign_in::get),
         form("/dashboard/sign-in", Nobody, sign_in::sign_in),
         form("/dashboard/sign-in/code", Nobody, second::sign_in),
+        page("/dashboard/forgot", Nobody, forgot::get),
+        form("/dashboard/forgot", Nobody, forgot::ask),
         page("/dashboard/password", Nobody, sign_in::password),
         form("/dashboard/password", Nobody, sign_in::choose_password),
         form("/dashboard/sign-out", READ_ONLY, sign_in::sign_out),
@@ -100,6 +103,12 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/credentials/{id}/rotate", FRESH_DEVELOPER, credentials::rotate),
         form("/dashboard/credentials/{id}/revoke", DEVELOPER, credentials::revoke),
 
+        page("/dashboard/team", ADMIN, team::list),
+        form("/dashboard/team/invite", FRESH_ADMIN, team::invite),
+        page("/dashboard/team/{id}", ADMIN, team::get),
+        form("/dashboard/team/{id}/role", FRESH_ADMIN, team::role),
+        form("/dashboard/team/{id}/reset", FRESH_ADMIN, team::reset),
+        form("/dashboard/team/{id}/disable", FRESH_ADMIN, team::disable),
         page("/dashboard/audit", ADMIN, audit::list),
 
         page("/dashboard/account", READ_ONLY, account::get),

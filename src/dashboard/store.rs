@@ -88,6 +88,12 @@ pub async fn find_by_email(
     .await
 }
 
+/// The account of this id.
+pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<Staff>, DbError> {
+    let sql = format!("SELECT {STAFF} FROM staff s WHERE s.id = $1");
+    tx.fetch_optional(&sql, params![id], staff).await
+}
+
 /// The account of this id, unless it is closed.
 pub async fn find_open(tx: &mut Tx, id: &str) -> Result<Option<Staff>, DbError> {
     let sql = format!("SELECT {STAFF} FROM staff s WHERE s.id = $1 AND s.disabled_at IS NULL");
@@ -121,6 +127,26 @@ pub async fn set_password(
 ) -> Result<(), DbError> {
     let sql = "UPDATE staff SET password_hash = $2, updated_at = $3 WHERE id = $1";
     tx.execute(sql, params![id, hash, now]).await.map(drop)
+}
+
+/// Gives an account another role.
+pub async fn set_role(
+    tx: &mut Tx,
+    id: &StaffId,
+    role: Role,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let sql = "UPDATE staff SET role = $2, updated_at = $3 WHERE id = $1";
+    tx.execute(sql, params![id, role.as_str(), now])
+        .await
+        .map(drop)
+}
+
+/// Lets one transaction at a time change who may do what: two owners that demote each other at once would
+/// leave none.
+pub async fn hold_team(tx: &mut Tx) -> Result<(), DbError> {
+    let sql = "UPDATE shop SET updated_at = updated_at WHERE id = 'shop'";
+    tx.execute(sql, &[]).await.map(drop)
 }
 
 /// Gives an account other colours.
@@ -278,6 +304,13 @@ pub async fn insert_link(
     )
     .await
     .map(drop)
+}
+
+/// When the link of an account was made that is not over yet.
+pub async fn link_made_at(tx: &mut Tx, id: &StaffId) -> Result<Option<Timestamp>, DbError> {
+    let sql =
+        "SELECT created_at FROM staff_links WHERE staff_id = $1 ORDER BY created_at DESC LIMIT 1";
+    tx.fetch_optional(sql, params![id], |row| row.get(0)).await
 }
 
 /// What a link is for and whose it is, while it can be used.

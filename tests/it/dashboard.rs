@@ -4,6 +4,7 @@ mod attacks;
 mod browser;
 mod pages;
 mod signing;
+mod team;
 
 use crate::app::TestApp;
 use crate::program::{Place, told};

@@ -4,6 +4,7 @@ pub mod account;
 pub mod audit;
 pub mod credentials;
 pub mod customers;
+pub mod forgot;
 pub mod home;
 pub mod orders;
 pub mod products;
@@ -11,6 +12,7 @@ pub mod second;
 pub mod security;
 pub mod setup;
 pub mod sign_in;
+pub mod team;
 
 use crate::app::App;
 use crate::error::Result;

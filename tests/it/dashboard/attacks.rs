@@ -11,20 +11,26 @@ fn fill(path: &str) -> String {
     path.replace("{id}", "none_1").replace("{file}", "none.css")
 }
 
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 10] = [
     "GET /dashboard/assets/{file}",
     "GET /dashboard/setup",
     "POST /dashboard/setup",
     "GET /dashboard/sign-in",
     "POST /dashboard/sign-in",
     "POST /dashboard/sign-in/code",
+    "GET /dashboard/forgot",
+    "POST /dashboard/forgot",
     "GET /dashboard/password",
     "POST /dashboard/password",
 ];
 
-const ASKING: [&str; 6] = [
+const ASKING: [&str; 10] = [
     "POST /dashboard/credentials/new",
     "POST /dashboard/credentials/{id}/rotate",
+    "POST /dashboard/team/invite",
+    "POST /dashboard/team/{id}/role",
+    "POST /dashboard/team/{id}/reset",
+    "POST /dashboard/team/{id}/disable",
     "POST /dashboard/security/totp",
     "POST /dashboard/security/totp/confirm",
     "POST /dashboard/security/totp/off",
