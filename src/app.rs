@@ -151,6 +151,7 @@ impl App {
             .await?;
         let master = master_key(&config, &db).await?;
         let cursors = CursorKey::new(&master.derive("list cursors"));
+        let dashboard = Dashboard::new(&master);
         let search = Search::open(&config.index_dir())?;
         let oauth = OAuth::open(&db, master, &config, clock.now()).await?;
         Ok(App::new(Parts {
@@ -159,7 +160,7 @@ impl App {
             config,
             oauth,
             search,
-            dashboard: Dashboard::default(),
+            dashboard,
             shelf: Shelf::default(),
             reference: Reference::default(),
             cursors,

@@ -4,7 +4,7 @@
 use crate::app::App;
 use crate::config::Role;
 use crate::products::search;
-use crate::{notifications, oauth, orders, reports};
+use crate::{dashboard, notifications, oauth, orders, reports};
 use platform::http::forget_expired_keys;
 use std::pin::Pin;
 use std::time::Duration;
@@ -38,6 +38,9 @@ pub fn spawn(app: &App, stopped: watch::Receiver<bool>) -> JoinSet<()> {
         tasks.add("sales", |app, _, stop| search::follow::run(app, stop));
         tasks.add("notifications", |app, _, stop| {
             notifications::jobs::run(app, stop)
+        });
+        tasks.add("mail of the dashboard", |app, _, stop| {
+            dashboard::jobs::run(app, stop)
         });
         tasks.add("reports", |app, _, stop| reports::jobs::run(app, stop));
         tasks.add("sweeping", |app, _, stop| sweep(app, stop));

@@ -18,6 +18,8 @@ pub(super) enum Command {
     List(List),
     /// Print a link by which somebody chooses another password; the old one works until then
     ResetPassword(One),
+    /// Turn off the codes that are asked for after the password, for who has lost phone and recovery codes
+    ResetCodes(One),
     /// Close an account for good: its sessions end at once
     Disable(One),
 }
@@ -55,6 +57,7 @@ pub(super) async fn run(command: Command, config: &Config) -> Result<ExitCode, F
         Command::Create(args) => create(args, config).await?,
         Command::List(args) => list(&args, config).await?,
         Command::ResetPassword(args) => reset(args, config).await?,
+        Command::ResetCodes(args) => reset_codes(args, config).await?,
         Command::Disable(args) => disable(args, config).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -126,6 +129,19 @@ async fn reset(args: One, config: &Config) -> Result<(), Failure> {
     let address = link.address(&config.public_url);
     print(format_args!(
         "{} chooses another password here within an hour; the link works once:\n\n  {address}\n\n",
+        args.email
+    ));
+    Ok(())
+}
+
+async fn reset_codes(args: One, config: &Config) -> Result<(), Failure> {
+    let db = database(config).await?;
+    let now = Clock::system().now();
+    let email = args.email.clone();
+    db.write(async move |tx| accounts::forget_codes(tx, &email, now).await)
+        .await?;
+    print(format_args!(
+        "{} signs in with the password alone.\n",
         args.email
     ));
     Ok(())

@@ -2,6 +2,7 @@
 //! both do it here.
 
 use super::role::Role;
+use super::second;
 use super::staff::{LinkKind, SESSION_MAX, Shop, Staff, StaffId};
 use super::store::{self, Device, Doer};
 use super::visit::{new_token, token_hash};
@@ -39,6 +40,10 @@ pub struct OneTimeLink {
 }
 
 impl OneTimeLink {
+    pub fn kind(&self) -> LinkKind {
+        self.kind
+    }
+
     /// Its address on the server at `url`.
     pub fn address(&self, url: &str) -> String {
         format!("{url}{}?token={}", self.kind.path(), self.token.expose())
@@ -151,19 +156,18 @@ pub async fn begin_session(
     Ok(Secret::new(token))
 }
 
-/// Gives the owner of a link another password, ends their sessions everywhere and begins one here.
+/// Gives the owner of a link another password, ends their sessions everywhere and begins one here; none when a code
+/// is asked for after the password, which a link does not stand in for.
 pub async fn choose_password(
     tx: &mut Tx,
     link_hash: &str,
     owner: &Staff,
     password_hash: &str,
     (device, now): (&Device, Timestamp),
-) -> Result<Secret<String>, AccountError> {
+) -> Result<Option<Secret<String>>, AccountError> {
     use_link(tx, link_hash, now).await?;
-    let current = store::find_by_email(tx, &owner.email).await?;
-    if current.is_none_or(|(staff, _)| staff.disabled_at.is_some()) {
-        return Err(AccountError::LinkGone);
-    }
+    let current = store::find_open(tx, owner.id.as_str()).await?;
+    let current = current.ok_or(AccountError::LinkGone)?;
     store::set_password(tx, &owner.id, password_hash, now).await?;
     store::end_sessions(tx, &owner.id, None).await?;
     let doer = Doer {
@@ -174,7 +178,10 @@ pub async fn choose_password(
     };
     let object = ("staff", owner.id.as_str());
     store::note(tx, doer, "staff.password_chosen", object).await?;
-    Ok(begin_session(tx, &owner.id, device, now).await?)
+    if current.totp_since.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(begin_session(tx, &owner.id, device, now).await?))
 }
 
 /// Who acts on the command line.
@@ -194,14 +201,35 @@ pub async fn invite(
     role: Role,
     now: Timestamp,
 ) -> Result<OneTimeLink, AccountError> {
-    let inserted = store::insert(tx, email, role, now).await;
+    let staff = make(tx, operator(now), email, role).await?;
+    Ok(link_for(tx, &staff, now).await?)
+}
+
+/// Makes an account that nobody can sign in to yet.
+pub async fn make(
+    tx: &mut Tx,
+    doer: Doer<'_>,
+    email: &str,
+    role: Role,
+) -> Result<Staff, AccountError> {
+    let inserted = store::insert(tx, email, role, doer.now).await;
     let id = inserted.map_err(|error| match error {
         error if error.is_unique("staff_email_folded") => AccountError::Taken(email.to_owned()),
         other => other.into(),
     })?;
     let object = ("staff", id.as_str());
-    store::note(tx, operator(now), "staff.invited", object).await?;
-    Ok(make_link(tx, LinkKind::Invitation, Some(&id), now).await?)
+    store::note(tx, doer, "staff.invited", object).await?;
+    let made = store::find(tx, id.as_str()).await?;
+    made.ok_or_else(|| AccountError::Unknown(email.to_owned()))
+}
+
+/// The link by which somebody chooses a password: their first, as long as they never signed in.
+pub async fn link_for(tx: &mut Tx, staff: &Staff, now: Timestamp) -> Result<OneTimeLink, DbError> {
+    let kind = match staff.signed_in_at {
+        None => LinkKind::Invitation,
+        Some(_) => LinkKind::Reset,
+    };
+    make_link(tx, kind, Some(&staff.id), now).await
 }
 
 async fn known(tx: &mut Tx, email: &str) -> Result<Staff, AccountError> {
@@ -214,17 +242,70 @@ async fn known(tx: &mut Tx, email: &str) -> Result<Staff, AccountError> {
 /// The link by which somebody chooses another password. The old one works until then.
 pub async fn reset(tx: &mut Tx, email: &str, now: Timestamp) -> Result<OneTimeLink, AccountError> {
     let staff = known(tx, email).await?;
+    ask_reset(tx, operator(now), &staff).await?;
+    Ok(make_link(tx, LinkKind::Reset, Some(&staff.id), now).await?)
+}
+
+/// Notes that somebody is to choose another password, if they may.
+pub async fn ask_reset(tx: &mut Tx, doer: Doer<'_>, staff: &Staff) -> Result<(), AccountError> {
     if staff.disabled_at.is_some() {
-        return Err(AccountError::Disabled(staff.email));
+        return Err(AccountError::Disabled(staff.email.clone()));
     }
     let object = ("staff", staff.id.as_str());
-    store::note(tx, operator(now), "staff.reset_asked", object).await?;
-    Ok(make_link(tx, LinkKind::Reset, Some(&staff.id), now).await?)
+    Ok(store::note(tx, doer, "staff.reset_asked", object).await?)
+}
+
+/// Turns the codes of somebody off who has lost phone and recovery codes.
+pub async fn forget_codes(tx: &mut Tx, email: &str, now: Timestamp) -> Result<(), AccountError> {
+    let staff = known(tx, email).await?;
+    second::turn_off(tx, &staff.id, now).await?;
+    let object = ("staff", staff.id.as_str());
+    Ok(store::note(tx, operator(now), "staff.codes_turned_off", object).await?)
 }
 
 /// Closes an account for good: its sessions and links end with it, and so does what its owner allowed apps.
 pub async fn disable(tx: &mut Tx, email: &str, now: Timestamp) -> Result<(), AccountError> {
     let staff = known(tx, email).await?;
+    close(tx, operator(now), staff.id.as_str()).await
+}
+
+/// As [`disable`], by whoever.
+pub async fn close(tx: &mut Tx, doer: Doer<'_>, id: &str) -> Result<(), AccountError> {
+    let staff = still_owned_without(tx, id).await?;
+    store::disable(tx, &staff.id, doer.now).await?;
+    flows::revoke_grants_of(tx, &staff.id, doer.now).await?;
+    let object = ("staff", staff.id.as_str());
+    Ok(store::note(tx, doer, "staff.disabled", object).await?)
+}
+
+/// Gives somebody another role. Their sessions end: what they may begins anew with the next sign-in.
+pub async fn change_role(
+    tx: &mut Tx,
+    doer: Doer<'_>,
+    id: &str,
+    role: Role,
+) -> Result<(), AccountError> {
+    let staff = match role {
+        Role::Owner => store::find(tx, id)
+            .await?
+            .ok_or_else(|| AccountError::Unknown(id.to_owned()))?,
+        _ => still_owned_without(tx, id).await?,
+    };
+    if staff.disabled_at.is_some() {
+        return Err(AccountError::Disabled(staff.email));
+    }
+    store::set_role(tx, &staff.id, role, doer.now).await?;
+    store::end_sessions(tx, &staff.id, None).await?;
+    let action = format!("staff.made_{}", role.as_str());
+    Ok(store::note(tx, doer, &action, ("staff", staff.id.as_str())).await?)
+}
+
+/// The account of this id, if the shop has an owner without it. Until the transaction ends nobody else changes who
+/// is one.
+async fn still_owned_without(tx: &mut Tx, id: &str) -> Result<Staff, AccountError> {
+    store::hold_team(tx).await?;
+    let staff = store::find(tx, id).await?;
+    let staff = staff.ok_or_else(|| AccountError::Unknown(id.to_owned()))?;
     let everyone = store::list(tx).await?;
     let mut owners = everyone
         .iter()
@@ -232,8 +313,5 @@ pub async fn disable(tx: &mut Tx, email: &str, now: Timestamp) -> Result<(), Acc
     if staff.role == Role::Owner && owners.next().is_none() {
         return Err(AccountError::LastOwner(staff.email));
     }
-    store::disable(tx, &staff.id, now).await?;
-    flows::revoke_grants_of(tx, &staff.id, now).await?;
-    let object = ("staff", staff.id.as_str());
-    Ok(store::note(tx, operator(now), "staff.disabled", object).await?)
+    Ok(staff)
 }

@@ -226,7 +226,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> &str {
 }
 
 /// The value of a cookie.
-pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -242,6 +242,11 @@ fn set_cookie(name: &str, token: &str, seconds: Option<u64>) -> HeaderValue {
     let age = seconds.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
     let text = format!("{name}={token}; Path=/; Secure; HttpOnly; SameSite=Lax{age}");
     HeaderValue::from_str(&text).expect("letters, digits and punctuation")
+}
+
+/// What is stored of the session that a request brings along.
+pub fn session_hash(headers: &HeaderMap) -> Option<String> {
+    cookie(headers, SESSION_COOKIE).and_then(token_hash)
 }
 
 /// The cookie of a session that ends at a time that was set when it began.

@@ -4,6 +4,8 @@
 //! - [`guard`]: what stands before every page: session, role, the origin of forms; and what every answer carries.
 //! - [`confirm`]: asks for the password again before what matters most.
 //! - [`visit`]: who looks, and what their forms must prove.
+//! - [`jobs`]: mail with one-time links.
+//! - [`second`], [`totp`]: codes after the password.
 //! - [`staff`], [`role`], [`throttle`], [`fields`]: rules without I/O.
 //! - [`frame`], [`show`], [`chart`]: how pages look; their text is in `templates/`, their style in `assets/`.
 //!
@@ -19,25 +21,43 @@ pub mod fields;
 pub mod figures;
 pub mod frame;
 pub mod guard;
+pub mod jobs;
 pub mod multipart;
 pub mod password;
 pub mod product_form;
+pub mod qr;
 pub mod role;
 pub mod routes;
+pub mod second;
 pub mod show;
 pub mod staff;
 pub mod store;
 pub mod throttle;
+pub mod totp;
 pub mod visit;
 
 pub use guard::CONTENT_SECURITY_POLICY;
+use platform::secrets::MasterKey;
 pub use role::Role;
+use std::sync::Arc;
+
 pub use routes::{Needs, router, routes};
 
 /// What the chapter keeps in memory; one for the process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Dashboard {
     pub throttle: throttle::Throttle,
+    /// Seals what is stored of second factors, and what browsers keep for us.
+    pub seal: Arc<MasterKey>,
+}
+
+impl Dashboard {
+    pub fn new(master: &MasterKey) -> Dashboard {
+        Dashboard {
+            throttle: throttle::Throttle::default(),
+            seal: Arc::new(MasterKey::new(&master.derive("dashboard"))),
+        }
+    }
 }
 
 /// What to say at the start about a `public_url` under which browsers refuse the dashboard's cookies; nothing

@@ -2,8 +2,8 @@
 //! see it.
 
 use super::api::{
-    account, apps, audit, authorize, credentials, customers, flows, home, imports, orders,
-    product_edit, products, setup, sign_in, stock, try_it, variants,
+    account, apps, audit, authorize, credentials, customers, flows, forgot, home, imports, orders,
+    product_edit, products, second, security, setup, sign_in, stock, team, try_it, variants,
 };
 use super::guard::guarded;
 use super::role::Role;
@@ -68,14 +68,19 @@ pub fn routes() -> Vec<Route> {
     const READ_ONLY: Needs = Needs::Role(Role::ReadOnly);
     const OPERATOR: Needs = Needs::Role(Role::Operator);
     const DEVELOPER: Needs = Needs::Role(Role::Developer);
+    const FRESH: Needs = Needs::Fresh(Role::ReadOnly);
     const FRESH_DEVELOPER: Needs = Needs::Fresh(Role::Developer);
     const ADMIN: Needs = Needs::Role(Role::Admin);
+    const FRESH_ADMIN: Needs = Needs::Fresh(Role::Admin);
     vec![
         page("/dashboard/assets/{file}", Nothing, assets::get),
         page("/dashboard/setup", Nobody, setup::get),
         form("/dashboard/setup", Nobody, setup::set_up),
         page("/dashboard/sign-in", Nobody, sign_in::get),
         form("/dashboard/sign-in", Nobody, sign_in::sign_in),
+        form("/dashboard/sign-in/code", Nobody, second::sign_in),
+        page("/dashboard/forgot", Nobody, forgot::get),
+        form("/dashboard/forgot", Nobody, forgot::ask),
         page("/dashboard/password", Nobody, sign_in::password),
         form("/dashboard/password", Nobody, sign_in::choose_password),
         form("/dashboard/sign-out", READ_ONLY, sign_in::sign_out),
@@ -117,14 +122,25 @@ pub fn routes() -> Vec<Route> {
         page("/oauth/authorize", READ_ONLY, authorize::get),
         form("/oauth/authorize", READ_ONLY, authorize::decide),
 
+        page("/dashboard/team", ADMIN, team::list),
+        form("/dashboard/team/invite", FRESH_ADMIN, team::invite),
+        page("/dashboard/team/{id}", ADMIN, team::get),
+        form("/dashboard/team/{id}/role", FRESH_ADMIN, team::role),
+        form("/dashboard/team/{id}/reset", FRESH_ADMIN, team::reset),
+        form("/dashboard/team/{id}/disable", FRESH_ADMIN, team::disable),
         page("/dashboard/audit", ADMIN, audit::list),
 
         page("/dashboard/account", READ_ONLY, account::get),
+        page("/dashboard/security", READ_ONLY, security::get),
+        form("/dashboard/security/totp", FRESH, second::begin),
+        form("/dashboard/security/totp/confirm", FRESH, second::turn_on),
+        form("/dashboard/security/totp/off", FRESH, second::turn_off),
+        form("/dashboard/security/recovery", FRESH, second::renew),
         form("/dashboard/account/theme", READ_ONLY, account::theme),
-        form("/dashboard/account/password", READ_ONLY, account::password),
-        form("/dashboard/account/sessions/{id}/end", READ_ONLY, account::end_session),
-        form("/dashboard/account/sessions/end-others", READ_ONLY, account::end_others),
         form("/dashboard/account/apps/{id}/revoke", READ_ONLY, apps::revoke_app),
+        form("/dashboard/security/password", READ_ONLY, security::password),
+        form("/dashboard/security/sessions/{id}/end", READ_ONLY, security::end_session),
+        form("/dashboard/security/sessions/end-others", READ_ONLY, security::end_others),
     ]
 }
 

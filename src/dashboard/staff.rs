@@ -37,6 +37,8 @@ pub struct Staff {
     /// The last time.
     pub signed_in_at: Option<Timestamp>,
     pub disabled_at: Option<Timestamp>,
+    /// Since when a code is asked for after the password.
+    pub totp_since: Option<Timestamp>,
 }
 
 impl Staff {

@@ -14,7 +14,8 @@ const LIST_MAX: i64 = 500;
 /// Most characters kept of what a browser says it is.
 const USER_AGENT_CHARS_MAX: usize = 300;
 
-const STAFF: &str = "s.id, s.email, s.role, s.theme, s.created_at, s.signed_in_at, s.disabled_at";
+const STAFF: &str =
+    "s.id, s.email, s.role, s.theme, s.created_at, s.signed_in_at, s.disabled_at, s.totp_since";
 const SESSION: &str =
     "n.id, n.created_at, n.last_used_at, n.expires_at, n.user_agent, n.address, n.proved_at";
 
@@ -39,6 +40,7 @@ fn staff(row: &Row<'_>) -> Result<Staff, DbError> {
         created_at: row.get(4)?,
         signed_in_at: row.get(5)?,
         disabled_at: row.get(6)?,
+        totp_since: row.get(7)?,
     })
 }
 
@@ -81,9 +83,21 @@ pub async fn find_by_email(
 ) -> Result<Option<(Staff, Option<String>)>, DbError> {
     let sql = format!("SELECT {STAFF}, s.password_hash FROM staff s WHERE s.email_folded = $1");
     tx.fetch_optional(&sql, params![folded(email)], |row| {
-        Ok((staff(row)?, row.get(7)?))
+        Ok((staff(row)?, row.get(8)?))
     })
     .await
+}
+
+/// The account of this id.
+pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<Staff>, DbError> {
+    let sql = format!("SELECT {STAFF} FROM staff s WHERE s.id = $1");
+    tx.fetch_optional(&sql, params![id], staff).await
+}
+
+/// The account of this id, unless it is closed.
+pub async fn find_open(tx: &mut Tx, id: &str) -> Result<Option<Staff>, DbError> {
+    let sql = format!("SELECT {STAFF} FROM staff s WHERE s.id = $1 AND s.disabled_at IS NULL");
+    tx.fetch_optional(&sql, params![id], staff).await
 }
 
 /// Stores a new account without a password.
@@ -113,6 +127,26 @@ pub async fn set_password(
 ) -> Result<(), DbError> {
     let sql = "UPDATE staff SET password_hash = $2, updated_at = $3 WHERE id = $1";
     tx.execute(sql, params![id, hash, now]).await.map(drop)
+}
+
+/// Gives an account another role.
+pub async fn set_role(
+    tx: &mut Tx,
+    id: &StaffId,
+    role: Role,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let sql = "UPDATE staff SET role = $2, updated_at = $3 WHERE id = $1";
+    tx.execute(sql, params![id, role.as_str(), now])
+        .await
+        .map(drop)
+}
+
+/// Lets one transaction at a time change who may do what: two owners that demote each other at once would
+/// leave none.
+pub async fn hold_team(tx: &mut Tx) -> Result<(), DbError> {
+    let sql = "UPDATE shop SET updated_at = updated_at WHERE id = 'shop'";
+    tx.execute(sql, &[]).await.map(drop)
 }
 
 /// Gives an account other colours.
@@ -152,7 +186,7 @@ pub async fn find_session(
         WHERE n.token_hash = $1 AND s.disabled_at IS NULL"
     );
     tx.fetch_optional(&sql, params![token_hash], |row| {
-        Ok((staff(row)?, session(row, 7)?))
+        Ok((staff(row)?, session(row, 8)?))
     })
     .await
 }
@@ -272,6 +306,13 @@ pub async fn insert_link(
     .map(drop)
 }
 
+/// When the link of an account was made that is not over yet.
+pub async fn link_made_at(tx: &mut Tx, id: &StaffId) -> Result<Option<Timestamp>, DbError> {
+    let sql =
+        "SELECT created_at FROM staff_links WHERE staff_id = $1 ORDER BY created_at DESC LIMIT 1";
+    tx.fetch_optional(sql, params![id], |row| row.get(0)).await
+}
+
 /// What a link is for and whose it is, while it can be used.
 pub async fn find_link(
     tx: &mut Tx,
@@ -292,8 +333,7 @@ pub async fn find_link(
     let Some(id) = id else {
         return Ok(Some((kind, None)));
     };
-    let sql = format!("SELECT {STAFF} FROM staff s WHERE s.id = $1 AND s.disabled_at IS NULL");
-    let owner = tx.fetch_optional(&sql, params![id], staff).await?;
+    let owner = find_open(tx, id.as_str()).await?;
     Ok(owner.map(|owner| (kind, Some(owner))))
 }
 

@@ -21,8 +21,9 @@ const FORGET: Duration = Duration::from_secs(60 * 60);
 /// Most counters; beyond it those that failed longest ago are forgotten.
 const COUNTED_MAX: usize = 10_000;
 
-/// Accounts by the hash of their email, so that a long one costs no memory.
-type Key = (Option<[u8; 32]>, IpAddr);
+/// Accounts by the hash of their email, so that a long one costs no memory. Only codes are counted whatever the
+/// address: they come after the right password, and six digits could be tried from many addresses.
+type Key = (Option<[u8; 32]>, Option<IpAddr>);
 
 /// Counts wrong passwords in this process.
 #[derive(Debug, Default)]
@@ -38,8 +39,17 @@ struct Failures {
 impl Throttle {
     /// Seconds to wait before a password is looked at; during a pause even the right one is refused.
     pub fn pause_seconds(&self, email: &str, address: IpAddr, now: Timestamp) -> Option<u64> {
+        self.pause(&keys(email, address), now)
+    }
+
+    /// The same for the codes of an account.
+    pub fn code_pause_seconds(&self, email: &str, now: Timestamp) -> Option<u64> {
+        self.pause(&[code_key(email)], now)
+    }
+
+    fn pause(&self, keys: &[(Key, u32)], now: Timestamp) -> Option<u64> {
         let counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = keys(email, address)
+        let until = keys
             .iter()
             .filter_map(|(key, _)| counted.get(key))
             .map(|failures| failures.paused_until)
@@ -53,11 +63,20 @@ impl Throttle {
 
     /// Counts a wrong password.
     pub fn failed(&self, email: &str, address: IpAddr, now: Timestamp) {
+        self.count(&keys(email, address), now);
+    }
+
+    /// Counts a wrong code.
+    pub fn code_failed(&self, email: &str, now: Timestamp) {
+        self.count(&[code_key(email)], now);
+    }
+
+    fn count(&self, keys: &[(Key, u32)], now: Timestamp) {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counted.len() >= COUNTED_MAX {
             forget_oldest(&mut counted, now);
         }
-        for (key, costs) in keys(email, address) {
+        for &(key, costs) in keys {
             let known = counted.get(&key).filter(|known| now < known.last + FORGET);
             let count = known.map_or(1, |known| known.count.saturating_add(1));
             let pause = match count.checked_sub(costs) {
@@ -78,11 +97,24 @@ impl Throttle {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counted.remove(&keys(email, address)[0].0);
     }
+
+    /// Forgives the wrong codes of an account.
+    pub fn code_succeeded(&self, email: &str) {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.remove(&code_key(email).0);
+    }
+}
+
+fn account(email: &str) -> [u8; 32] {
+    sha256(email.trim().to_ascii_lowercase().as_bytes())
+}
+
+fn code_key(email: &str) -> (Key, u32) {
+    ((Some(account(email)), None), COSTS_PER_ACCOUNT)
 }
 
 fn keys(email: &str, address: IpAddr) -> [(Key, u32); 2] {
-    let address = group(address);
-    let account = sha256(email.trim().to_ascii_lowercase().as_bytes());
+    let (account, address) = (account(email), Some(group(address)));
     [
         ((Some(account), address), COSTS_PER_ACCOUNT),
         ((None, address), COSTS_PER_ADDRESS),
@@ -163,6 +195,25 @@ mod tests {
             throttle.pause_seconds("new@example.com", neighbour, at(0)),
             Some(15)
         );
+    }
+
+    #[test]
+    fn codes_are_counted_whatever_the_address_and_apart_from_passwords() {
+        let throttle = Throttle::default();
+        for _ in 0..5 {
+            throttle.code_failed("ada@example.com", at(0));
+        }
+        let address = IpAddr::from([192, 0, 2, 1]);
+        assert_eq!(
+            throttle.code_pause_seconds("Ada@example.com", at(0)),
+            Some(15)
+        );
+        assert_eq!(
+            throttle.pause_seconds("ada@example.com", address, at(0)),
+            None
+        );
+        throttle.code_succeeded("ada@example.com");
+        assert_eq!(throttle.code_pause_seconds("ada@example.com", at(0)), None);
     }
 
     #[test]

@@ -140,6 +140,12 @@ impl Visit {
             .is_ok_and(|proof| hmac::verify(&self.form_key(), nonce.as_bytes(), &proof).is_ok())
     }
 
+    /// What binds a sealed text to this browser and to what it is for.
+    pub fn mark(&self, purpose: &str) -> String {
+        let tag = hmac::sign(&self.form_key(), format!("mark {purpose}").as_bytes());
+        BASE64.encode(tag)
+    }
+
     fn form_key(&self) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, self.0.key.expose().as_bytes())
     }

@@ -5,6 +5,7 @@ pub mod browser;
 mod catalog;
 mod pages;
 mod signing;
+mod team;
 
 use crate::app::TestApp;
 use crate::program::{Place, told};
@@ -207,15 +208,15 @@ async fn sessions_are_listed_and_can_be_ended() {
     let (mut here, mut there) = (Browser::new(&app), Browser::new(&app));
     here.sign_in(OWNER, PASSWORD).await;
     there.sign_in(OWNER, PASSWORD).await;
-    let page = here.get("/dashboard/account").await.text();
-    let path = browser::between(&page, "action=\"/dashboard/account/sessions/ses_", "\"");
-    let path = format!("/dashboard/account/sessions/ses_{path}");
+    let page = here.get("/dashboard/security").await.text();
+    let path = browser::between(&page, "action=\"/dashboard/security/sessions/ses_", "\"");
+    let path = format!("/dashboard/security/sessions/ses_{path}");
     assert_eq!(
         page.matches("/end\"").count(),
         2,
         "those of setup and there, not this one"
     );
-    here.submit("/dashboard/account/sessions/end-others", &[])
+    here.submit("/dashboard/security/sessions/end-others", &[])
         .await;
     assert_eq!(there.get("/dashboard").await.status, 303);
     assert_eq!(here.get("/dashboard").await.status, 200);
@@ -240,7 +241,7 @@ async fn a_password_is_changed_with_the_present_one_and_ends_other_sessions() {
             ("password", next.to_owned()),
         ]
     };
-    let path = "/dashboard/account/password";
+    let path = "/dashboard/security/password";
     assert_eq!(here.submit(path, &form("wrong")).await.status, 422);
     assert_eq!(here.submit(path, &form(PASSWORD)).await.status, 303);
     assert_eq!(there.get("/dashboard").await.status, 303);

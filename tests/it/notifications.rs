@@ -1,6 +1,6 @@
 //! `/v2/notifications`: what is promised, and what a real SMTP counterpart sees of it.
 
-mod smtp;
+pub mod smtp;
 
 pub use smtp::MailServer;
 

@@ -1,107 +1,28 @@
-//! `/dashboard/account`: one's own password, sessions and colours.
+//! `/dashboard/account`: one's own account, its colours, and the apps that act for it.
 
 use super::apps::{self, AppRow};
 use crate::app::App;
-use crate::dashboard::confirm::{self, Own};
 use crate::dashboard::fields::Fields;
 use crate::dashboard::frame::{self, Frame};
-use crate::dashboard::show::When;
-use crate::dashboard::staff::{Session, Theme, check_password};
+use crate::dashboard::staff::Theme;
+use crate::dashboard::store;
 use crate::dashboard::visit::{Form, SignedIn};
-use crate::dashboard::{password as passwords, store};
-use crate::error::{Result, not_found};
+use crate::error::Result;
 use askama::Template;
 use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use platform::db::DbError;
-use platform::http::{Path, Problem, codes};
-use platform::secrets::Secret;
-
-#[derive(Debug)]
-struct Row {
-    id: String,
-    device: String,
-    address: String,
-    used: When,
-    begun: When,
-    here: bool,
-}
+use platform::http::{Problem, codes};
 
 #[derive(Template)]
 #[template(path = "account.html")]
-struct AccountPage<'a> {
+struct AccountPage {
     frame: Frame,
     role: &'static str,
-    sessions: Vec<Row>,
     apps: Vec<AppRow>,
+    done: &'static str,
     themes: [(&'static str, &'static str, bool); 3],
-    wrong: &'a str,
-    done: &'a str,
-}
-
-/// A browser in a few words, for people who look for the one that is not theirs.
-fn device(user_agent: &str) -> String {
-    let first = |names: &[(&'static str, &'static str)]| {
-        let found = names.iter().find(|(sign, _)| user_agent.contains(sign));
-        found.map(|(_, name)| *name)
-    };
-    let browser = first(&[
-        ("Edg/", "Edge"),
-        ("OPR/", "Opera"),
-        ("Firefox/", "Firefox"),
-        ("Chrome/", "Chrome"),
-        ("Safari/", "Safari"),
-    ]);
-    let system = first(&[
-        ("iPhone", "iPhone"),
-        ("iPad", "iPad"),
-        ("Android", "Android"),
-        ("Windows", "Windows"),
-        ("Mac OS X", "macOS"),
-        ("Linux", "Linux"),
-    ]);
-    match (browser, system) {
-        (Some(browser), Some(system)) => format!("{browser} on {system}"),
-        _ if user_agent.is_empty() => "Unnamed program".to_owned(),
-        _ => user_agent.chars().take(60).collect(),
-    }
-}
-
-async fn show(
-    app: &App,
-    signed_in: &SignedIn,
-    status: StatusCode,
-    (wrong, done): (&str, &str),
-) -> Result<Response> {
-    let (now, zone) = (signed_in.visit.now(), signed_in.shop.zone());
-    let mut tx = app.db.read().await?;
-    let sessions = store::sessions(&mut tx, &signed_in.staff.id).await?;
-    let apps = apps::rows(&mut tx, signed_in).await?;
-    let row = |session: &Session| Row {
-        id: session.id.clone(),
-        device: device(&session.user_agent),
-        address: session.address.clone(),
-        used: When::new(session.last_used_at, now, &zone),
-        begun: When::new(session.created_at, now, &zone),
-        here: session.id == signed_in.session.id,
-    };
-    let alive = sessions.iter().filter(|session| !session.is_over(now));
-    let chosen = |theme: Theme| signed_in.staff.theme == theme;
-    let page = AccountPage {
-        frame: Frame::new(&signed_in.visit, "Your account"),
-        role: signed_in.staff.role.shown(),
-        sessions: alive.map(row).collect(),
-        apps,
-        themes: [
-            ("system", "As on this device", chosen(Theme::System)),
-            ("light", "Light", chosen(Theme::Light)),
-            ("dark", "Dark", chosen(Theme::Dark)),
-        ],
-        wrong,
-        done,
-    };
-    Ok(frame::page(status, &page))
 }
 
 /// `GET /dashboard/account`.
@@ -112,13 +33,23 @@ pub async fn get(
 ) -> Result<Response> {
     let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
     let done = match asked.get("done") {
-        "password" => "Your password is changed, and your other sessions are ended.",
-        "ended" => "The session is ended.",
         "app" => "The app has no access any more, and its tokens are dead.",
-        "others" => "Your other sessions are ended.",
         _ => "",
     };
-    show(&app, &signed_in, StatusCode::OK, ("", done)).await
+    let apps = apps::rows(&mut app.db.read().await?, &signed_in).await?;
+    let chosen = |theme: Theme| signed_in.staff.theme == theme;
+    let page = AccountPage {
+        frame: Frame::new(&signed_in.visit, "Your account"),
+        role: signed_in.staff.role.shown(),
+        apps,
+        done,
+        themes: [
+            ("system", "As on this device", chosen(Theme::System)),
+            ("light", "Light", chosen(Theme::Light)),
+            ("dark", "Dark", chosen(Theme::Dark)),
+        ],
+    };
+    Ok(frame::page(StatusCode::OK, &page))
 }
 
 /// `POST /dashboard/account/theme`.
@@ -135,96 +66,4 @@ pub async fn theme(
         .await;
     set?;
     Ok(frame::see_other("/dashboard/account"))
-}
-
-/// `POST /dashboard/account/password`. Asks for the present one: a screen left alone must not be enough.
-pub async fn password(
-    State(app): State<App>,
-    signed_in: SignedIn,
-    Form(typed): Form,
-) -> Result<Response> {
-    let (email, now) = (signed_in.staff.email.clone(), signed_in.visit.now());
-    let refuse = StatusCode::UNPROCESSABLE_ENTITY;
-    let chosen = typed.exact("password");
-    if let Err(wrong) = check_password(chosen, &email) {
-        return show(&app, &signed_in, refuse, (wrong, "")).await;
-    }
-    let present = typed.exact("present");
-    match confirm::own_password(&app, &signed_in.visit, &signed_in.staff, present).await? {
-        Own::Right => {}
-        Own::Wrong => {
-            let wrong = "Your present password is another one.";
-            return show(&app, &signed_in, refuse, (wrong, "")).await;
-        }
-        Own::Paused(_) => {
-            let wrong = "Too many wrong passwords: try again in a while.";
-            return show(&app, &signed_in, StatusCode::TOO_MANY_REQUESTS, (wrong, "")).await;
-        }
-    }
-    let hash = passwords::hash(Secret::new(chosen.to_owned())).await?;
-    let changed: std::result::Result<(), DbError> = app
-        .db
-        .write(async move |tx| {
-            let id = &signed_in.staff.id;
-            store::set_password(tx, id, &hash, now).await?;
-            store::end_sessions(tx, id, Some(&signed_in.session.id)).await?;
-            let object = ("staff", id.as_str());
-            store::note(tx, signed_in.doer(), "staff.password_changed", object).await
-        })
-        .await;
-    changed?;
-    Ok(frame::see_other("/dashboard/account?done=password"))
-}
-
-/// `POST /dashboard/account/sessions/{id}/end`.
-pub async fn end_session(
-    State(app): State<App>,
-    signed_in: SignedIn,
-    Path(id): Path,
-) -> Result<Response> {
-    let session = id.clone();
-    let ended: std::result::Result<bool, DbError> = app
-        .db
-        .write(async move |tx| {
-            let staff = &signed_in.staff.id;
-            let ended = store::end_session(tx, staff, &session).await?;
-            if ended {
-                let object = ("staff", staff.as_str());
-                store::note(tx, signed_in.doer(), "staff.session_ended", object).await?;
-            }
-            Ok(ended)
-        })
-        .await;
-    match ended? {
-        true => Ok(frame::see_other("/dashboard/account?done=ended")),
-        false => Err(not_found("session", &id)),
-    }
-}
-
-/// `POST /dashboard/account/sessions/end-others`.
-pub async fn end_others(State(app): State<App>, signed_in: SignedIn) -> Result<Response> {
-    let ended: std::result::Result<(), DbError> = app
-        .db
-        .write(async move |tx| {
-            let id = &signed_in.staff.id;
-            store::end_sessions(tx, id, Some(&signed_in.session.id)).await?;
-            let object = ("staff", id.as_str());
-            store::note(tx, signed_in.doer(), "staff.sessions_ended", object).await
-        })
-        .await;
-    ended?;
-    Ok(frame::see_other("/dashboard/account?done=others"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::device;
-
-    #[test]
-    fn browsers_are_named() {
-        let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
-        assert_eq!(device(chrome), "Chrome on Linux");
-        assert_eq!(device("curl/8.0"), "curl/8.0");
-        assert_eq!(device(""), "Unnamed program");
-    }
 }

@@ -57,6 +57,7 @@ pub async fn list(
             object: known.map_or_else(|| deed.object_id.clone(), |one| one.email.clone()),
             link: match deed.object_type.as_str() {
                 "order" => format!("/dashboard/orders/{}", deed.object_id),
+                "staff" => format!("/dashboard/team/{}", deed.object_id),
                 "client" => format!("/dashboard/credentials/{}", deed.object_id),
                 _ => String::new(),
             },

@@ -7,14 +7,18 @@ pub mod authorize;
 pub mod credentials;
 pub mod customers;
 pub mod flows;
+pub mod forgot;
 pub mod home;
 pub mod imports;
 pub mod orders;
 pub mod product_edit;
 pub mod products;
+pub mod second;
+pub mod security;
 pub mod setup;
 pub mod sign_in;
 pub mod stock;
+pub mod team;
 pub mod try_it;
 pub mod variants;
 

@@ -1,5 +1,6 @@
 //! Signing in and out, and choosing a password by a link.
 
+use super::second;
 use crate::app::App;
 use crate::dashboard::accounts::{self, AccountError};
 use crate::dashboard::fields::{Fields, next_page};
@@ -7,7 +8,7 @@ use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::role::Role;
 use crate::dashboard::staff::{LinkKind, Staff, check_password};
 use crate::dashboard::store::{self, Doer};
-use crate::dashboard::visit::{Form, SESSION_COOKIE, SignedIn, Visit, token_hash};
+use crate::dashboard::visit::{Form, SignedIn, Visit, token_hash};
 use crate::dashboard::{guard, password};
 use crate::error::Result;
 use askama::Template;
@@ -47,6 +48,8 @@ pub async fn get(
     }
     let done = match query.get("done") {
         "out" => "You are signed out.",
+        "late" => "That took longer than five minutes: begin again.",
+        "password" => "Your password is changed. Sign in with it and a code.",
         _ => "",
     };
     let page = SignInPage {
@@ -87,10 +90,8 @@ pub async fn sign_in(
             "Too many wrong passwords from here. Try again in {}.",
             span(seconds)
         );
-        let mut response = again(StatusCode::TOO_MANY_REQUESTS, &wrong);
-        let headers = response.headers_mut();
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        return Ok(response);
+        let page = again(StatusCode::TOO_MANY_REQUESTS, &wrong);
+        return Ok(pause_page(page, seconds));
     }
     let known = store::find_by_email(&mut app.db.read().await?, email).await?;
     let hash = known.as_ref().and_then(|(_, hash)| hash.clone());
@@ -106,6 +107,10 @@ pub async fn sign_in(
         return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, wrong));
     };
     throttle.succeeded(email, address);
+    if staff.totp_since.is_some() {
+        let next = next_page(typed.get("next"));
+        return Ok(second::ask(&app, &visit, &staff, next));
+    }
     let token = begin(&app, &visit, &headers, staff).await?;
     let mut response = frame::see_other(next_page(typed.get("next")));
     guard::begin_session(&mut response, token.expose());
@@ -119,7 +124,14 @@ fn password_of(typed: &Fields) -> String {
     if fits { password } else { "" }.to_owned()
 }
 
-fn span(seconds: u64) -> String {
+/// A page that says how long to wait, also for programs.
+pub fn pause_page(mut page: Response, seconds: u64) -> Response {
+    let headers = page.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    page
+}
+
+pub fn span(seconds: u64) -> String {
     match seconds {
         1 => "a second".to_owned(),
         2..=90 => format!("{seconds} seconds"),
@@ -158,7 +170,7 @@ async fn begin(
     headers: &HeaderMap,
     staff: Staff,
 ) -> Result<Secret<String>> {
-    let brought = guard::cookie(headers, SESSION_COOKIE).and_then(token_hash);
+    let brought = guard::session_hash(headers);
     let (device, now) = (visit.device().clone(), visit.now());
     let begun: std::result::Result<_, DbError> = app
         .db
@@ -273,7 +285,8 @@ pub async fn choose_password(
         })
         .await;
     match begun {
-        Ok(token) => {
+        Ok(None) => Ok(frame::see_other("/dashboard/sign-in?done=password")),
+        Ok(Some(token)) => {
             let mut response = frame::see_other("/dashboard");
             guard::begin_session(&mut response, token.expose());
             Ok(response)

@@ -13,20 +13,31 @@ fn fill(path: &str) -> String {
         .replace("{file}", "none.css")
 }
 
-const PUBLIC: [&str; 7] = [
+const PUBLIC: [&str; 10] = [
     "GET /dashboard/assets/{file}",
     "GET /dashboard/setup",
     "POST /dashboard/setup",
     "GET /dashboard/sign-in",
     "POST /dashboard/sign-in",
+    "POST /dashboard/sign-in/code",
+    "GET /dashboard/forgot",
+    "POST /dashboard/forgot",
     "GET /dashboard/password",
     "POST /dashboard/password",
 ];
 
-const ASKING: [&str; 3] = [
+const ASKING: [&str; 11] = [
     "POST /dashboard/credentials/new",
     "POST /dashboard/credentials/{id}/rotate",
     "POST /dashboard/credentials/{id}/flows",
+    "POST /dashboard/team/invite",
+    "POST /dashboard/team/{id}/role",
+    "POST /dashboard/team/{id}/reset",
+    "POST /dashboard/team/{id}/disable",
+    "POST /dashboard/security/totp",
+    "POST /dashboard/security/totp/confirm",
+    "POST /dashboard/security/totp/off",
+    "POST /dashboard/security/recovery",
 ];
 
 /// What needs no session. A page that is added here is a decision.

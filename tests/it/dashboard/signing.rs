@@ -3,6 +3,7 @@
 use super::browser::{self, Browser, OWNER, PASSWORD};
 use crate::app::TestApp;
 use std::time::Duration;
+use tradepost::dashboard::totp;
 
 /// An owner who signed in `ago`.
 async fn owner(app: &TestApp, ago: Duration) -> Browser {
@@ -126,5 +127,268 @@ async fn guessing_the_password_in_a_session_is_slowed_down() {
     assert_eq!(
         owner.post(NEW, &new_client(Some(PASSWORD))).await.status,
         200
+    );
+}
+
+/// What an app does with the key that it was given.
+struct Phone(Vec<u8>);
+
+impl Phone {
+    fn new(page: &str) -> Phone {
+        let key = browser::between(page, "id=\"key\">", "<").replace(' ', "");
+        let digit = |c| "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".find(c).unwrap();
+        let bits: Vec<bool> = key
+            .chars()
+            .flat_map(|c| (0..5).rev().map(move |bit| digit(c) >> bit & 1 == 1))
+            .collect();
+        let byte = |bits: &[bool]| {
+            bits.iter()
+                .fold(0, |value, bit| value << 1 | u8::from(*bit))
+        };
+        Phone(bits.chunks_exact(8).map(byte).collect())
+    }
+
+    fn code(&self, app: &TestApp) -> String {
+        totp::code(&self.0, totp::step(app.clock.now()))
+    }
+}
+
+/// Turns codes on; the phone, and the recovery codes.
+async fn enrol(app: &TestApp, browser: &mut Browser) -> (Phone, Vec<String>) {
+    let page = browser.post("/dashboard/security/totp", &[]).await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    let text = page.text();
+    assert!(text.contains("<svg class=\"qr\"") && text.contains("<path d=\"M4 4h7v1h-7z"));
+    let phone = Phone::new(&text);
+    let sealed = browser::between(&text, "name=\"key\" value=\"", "\"");
+    let form = |code: String| [("key", sealed.clone()), ("code", code)];
+    let path = "/dashboard/security/totp/confirm";
+    let wrong = browser.post(path, &form("000000".to_owned())).await;
+    assert_eq!(wrong.status, 422);
+    assert_eq!(
+        Phone::new(&wrong.text()).0,
+        phone.0,
+        "the same key is shown again"
+    );
+    let done = browser.post(path, &form(phone.code(app))).await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    let list = browser::between(&done.text(), "id=\"recovery\">", "</code>");
+    (phone, list.lines().map(str::to_owned).collect())
+}
+
+/// Gives the password, and then the code.
+async fn with_code(browser: &mut Browser, code: &str) -> crate::app::Reply {
+    let asked = browser.sign_in(OWNER, PASSWORD).await;
+    assert_eq!(asked.status, 200, "{}", asked.text());
+    assert!(
+        !browser.cookies.contains_key("__Host-tradepost"),
+        "not signed in yet"
+    );
+    let ticket = browser::between(&asked.text(), "name=\"ticket\" value=\"", "\"");
+    let form = [("ticket", ticket), ("code", code.to_owned())];
+    browser.post("/dashboard/sign-in/code", &form).await
+}
+
+const SECONDS_30: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn a_code_is_asked_for_after_the_password_and_is_good_once() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app, Duration::ZERO).await;
+    let mut elsewhere = Browser::new(&app);
+    elsewhere.sign_in(OWNER, PASSWORD).await;
+    let (phone, codes) = enrol(&app, &mut owner).await;
+    assert_eq!(codes.len(), 10);
+    assert_eq!(
+        elsewhere.get("/dashboard").await.status,
+        303,
+        "signed in without a code"
+    );
+    assert_eq!(owner.get("/dashboard").await.status, 200);
+    let page = owner.get("/dashboard/security").await.text();
+    assert!(page.contains("10 of 10 recovery codes"), "{page}");
+    for code in &codes {
+        assert!(!page.contains(code));
+    }
+
+    let mut browser = Browser::new(&app);
+    let used = with_code(&mut browser, &phone.code(&app)).await;
+    assert_eq!(used.status, 422, "the code that turned them on");
+    app.clock.advance(SECONDS_30);
+    let code = phone.code(&app);
+    let signed_in = with_code(&mut browser, &code).await;
+    assert_eq!(
+        (signed_in.status, signed_in.header("location")),
+        (303, "/dashboard")
+    );
+    assert_eq!(browser.get("/dashboard").await.status, 200);
+    let mut thief = Browser::new(&app);
+    assert_eq!(
+        with_code(&mut thief, &code).await.status,
+        422,
+        "in the same step"
+    );
+    app.clock.advance(SECONDS_30);
+    assert_eq!(
+        with_code(&mut thief, &code).await.status,
+        422,
+        "in the next one"
+    );
+    let audit = owner.get("/dashboard/audit").await.text();
+    assert!(audit.contains("Staff codes turned on") && audit.contains("Staff code refused"));
+}
+
+#[tokio::test]
+async fn of_two_who_send_one_code_at_once_one_is_let_in() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app, Duration::ZERO).await;
+    let (phone, _) = enrol(&app, &mut owner).await;
+    app.clock.advance(SECONDS_30);
+    let code = phone.code(&app);
+    let (mut one, mut other) = (Browser::new(&app), Browser::new(&app));
+    let (a, b) = tokio::join!(with_code(&mut one, &code), with_code(&mut other, &code));
+    let mut statuses = [a.status, b.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [303, 422]);
+}
+
+#[tokio::test]
+async fn a_recovery_code_is_good_once_and_new_ones_end_the_old() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app, Duration::ZERO).await;
+    let (_, codes) = enrol(&app, &mut owner).await;
+    let mut browser = Browser::new(&app);
+    let typed = codes[3].to_uppercase().replace('-', " ");
+    assert_eq!(with_code(&mut browser, &typed).await.status, 303);
+    assert_eq!(
+        with_code(&mut Browser::new(&app), &codes[3]).await.status,
+        422
+    );
+    let page = browser.get("/dashboard/security").await.text();
+    assert!(page.contains("9 of 10 recovery codes"), "{page}");
+    let renewed = browser.post("/dashboard/security/recovery", &[]).await;
+    assert_eq!(renewed.status, 200);
+    let list = browser::between(&renewed.text(), "id=\"recovery\">", "</code>");
+    assert_eq!(
+        with_code(&mut Browser::new(&app), &codes[4]).await.status,
+        422
+    );
+    let fresh = list.lines().next().unwrap();
+    assert_eq!(with_code(&mut Browser::new(&app), fresh).await.status, 303);
+}
+
+#[tokio::test]
+async fn guessing_codes_is_slowed_down_from_wherever() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app, Duration::ZERO).await;
+    let (phone, codes) = enrol(&app, &mut owner).await;
+    app.clock.advance(SECONDS_30);
+    let wrong = if phone.code(&app) == "123456" {
+        "654321"
+    } else {
+        "123456"
+    };
+    for _ in 0..5 {
+        assert_eq!(with_code(&mut Browser::new(&app), wrong).await.status, 422);
+    }
+    let paused = with_code(&mut Browser::new(&app), &phone.code(&app)).await;
+    assert_eq!((paused.status, paused.header("retry-after")), (429, "15"));
+    let recovered = with_code(&mut Browser::new(&app), &codes[0]).await;
+    assert_eq!(
+        recovered.status, 303,
+        "what nobody can guess is not held up"
+    );
+}
+
+#[tokio::test]
+async fn a_ticket_is_for_one_browser_and_five_minutes() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app, Duration::ZERO).await;
+    let (phone, _) = enrol(&app, &mut owner).await;
+    app.clock.advance(SECONDS_30);
+    let mut browser = Browser::new(&app);
+    let asked = browser.sign_in(OWNER, PASSWORD).await.text();
+    let ticket = browser::between(&asked, "name=\"ticket\" value=\"", "\"");
+    let form = |code| [("ticket", ticket.clone()), ("code", code)];
+    let path = "/dashboard/sign-in/code";
+    let other = Browser::new(&app).post(path, &form(phone.code(&app))).await;
+    assert_eq!(other.header("location"), "/dashboard/sign-in?done=late");
+    app.clock.advance(MINUTES_5);
+    let late = browser.post(path, &form(phone.code(&app))).await;
+    assert_eq!(late.header("location"), "/dashboard/sign-in?done=late");
+    assert_eq!(browser.get("/dashboard").await.status, 303);
+    for invented in ["", "x", "AAAA", &"A".repeat(5_000)] {
+        let fields = [("ticket", invented.to_owned()), ("code", "1".to_owned())];
+        assert_eq!(browser.post(path, &fields).await.status, 303);
+    }
+}
+
+#[tokio::test]
+async fn a_reset_link_does_not_stand_in_for_a_code() {
+    use tradepost::dashboard::accounts;
+    let app = TestApp::start().await;
+    let mut owner = owner(&app, Duration::ZERO).await;
+    enrol(&app, &mut owner).await;
+    let now = app.clock.now();
+    let link = app
+        .db
+        .write(async move |tx| accounts::reset(tx, OWNER, now).await)
+        .await;
+    let link = link.unwrap().address("");
+    let token = link.split("token=").nth(1).unwrap().to_owned();
+    let form = [
+        ("token", token),
+        ("password", "another long passphrase".to_owned()),
+    ];
+    let mut browser = Browser::new(&app);
+    let done = browser.submit(&link, &form).await;
+    assert_eq!(done.header("location"), "/dashboard/sign-in?done=password");
+    assert_eq!(browser.get("/dashboard").await.status, 303);
+    let asked = browser.sign_in(OWNER, "another long passphrase").await;
+    assert!(asked.text().contains("name=\"ticket\""));
+
+    app.db
+        .write(async move |tx| accounts::forget_codes(tx, OWNER, now).await)
+        .await
+        .unwrap();
+    let signed_in = browser.sign_in(OWNER, "another long passphrase").await;
+    assert_eq!(
+        signed_in.status, 303,
+        "whoever runs the server can turn codes off"
+    );
+}
+
+#[tokio::test]
+async fn codes_are_turned_off_and_keys_are_sealed() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app, Duration::ZERO).await;
+    let none = owner.post("/dashboard/security/recovery", &[]).await;
+    assert_eq!(none.status, 409, "there is nothing to recover from");
+    let (phone, codes) = enrol(&app, &mut owner).await;
+    let mut tx = app.db.read().await.unwrap();
+    let sql = "SELECT s.totp_key || c.code_hash FROM staff s JOIN staff_recovery_codes c ON c.staff_id = s.id LIMIT 20";
+    let stored = tx
+        .fetch_all(sql, &[], |row| row.get::<String>(0))
+        .await
+        .unwrap();
+    drop(tx);
+    assert_eq!(stored.len(), 10);
+    let key = totp::base32(&phone.0);
+    for row in stored {
+        assert!(!row.contains(&key) && codes.iter().all(|code| !row.contains(code.as_str())));
+    }
+    let off = owner.post("/dashboard/security/totp/off", &[]).await;
+    assert_eq!(off.header("location"), "/dashboard/security?done=off");
+    assert_eq!(
+        Browser::new(&app).sign_in(OWNER, PASSWORD).await.status,
+        303
+    );
+    let foreign = [("key", "AAAA".to_owned()), ("code", "1".to_owned())];
+    let foreign = owner
+        .post("/dashboard/security/totp/confirm", &foreign)
+        .await;
+    assert_eq!(
+        foreign.status, 303,
+        "a key that we did not make is not taken"
     );
 }

@@ -1,0 +1,355 @@
+//! `/dashboard/team`: who works here, and what they may.
+
+use crate::app::App;
+use crate::dashboard::accounts::{self, AccountError, OneTimeLink};
+use crate::dashboard::fields::Fields;
+use crate::dashboard::frame::{self, Frame};
+use crate::dashboard::jobs::{self, To};
+use crate::dashboard::role::Role;
+use crate::dashboard::show::{Badge, When};
+use crate::dashboard::staff::{LinkKind, Staff, parse_email};
+use crate::dashboard::store;
+use crate::dashboard::visit::{Form, SignedIn};
+use crate::error::{Result, not_found};
+use askama::Template;
+use axum::extract::{OriginalUri, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use platform::http::{Path, Problem, codes};
+
+#[derive(Debug)]
+struct Row {
+    id: String,
+    email: String,
+    role: &'static str,
+    state: Badge,
+    codes: bool,
+    signed_in: Option<When>,
+}
+
+#[derive(Template)]
+#[template(path = "team.html")]
+struct TeamPage<'a> {
+    frame: Frame,
+    rows: Vec<Row>,
+    roles: Vec<(&'static str, &'static str)>,
+    /// Whether invitations can go by mail.
+    mail: bool,
+    email: &'a str,
+    wrong: &'a str,
+    done: &'a str,
+}
+
+fn state(staff: &Staff) -> Badge {
+    Badge(match (staff.disabled_at, staff.signed_in_at) {
+        (Some(_), _) => "disabled",
+        (None, None) => "pending",
+        (None, Some(_)) => "active",
+    })
+}
+
+/// The roles that somebody may give: none that may more than their own.
+fn roles(by: Role) -> Vec<(&'static str, &'static str)> {
+    let roles = Role::ALL.into_iter().filter(|role| by.covers(*role)).rev();
+    roles.map(|role| (role.as_str(), role.shown())).collect()
+}
+
+async fn show(
+    app: &App,
+    signed_in: &SignedIn,
+    status: StatusCode,
+    (email, wrong, done): (&str, &str, &str),
+) -> Result<Response> {
+    let staff = store::list(&mut app.db.read().await?).await?;
+    let (now, zone) = (signed_in.visit.now(), signed_in.shop.zone());
+    let row = |one: &Staff| Row {
+        id: one.id.to_string(),
+        email: one.email.clone(),
+        role: one.role.shown(),
+        state: state(one),
+        codes: one.totp_since.is_some(),
+        signed_in: one.signed_in_at.map(|at| When::new(at, now, &zone)),
+    };
+    let page = TeamPage {
+        frame: Frame::new(&signed_in.visit, "Team"),
+        rows: staff.iter().map(row).collect(),
+        roles: roles(signed_in.staff.role),
+        mail: app.config.smtp_url.is_some(),
+        email,
+        wrong,
+        done,
+    };
+    Ok(frame::page(status, &page))
+}
+
+/// `GET /dashboard/team`.
+pub async fn list(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    OriginalUri(uri): OriginalUri,
+) -> Result<Response> {
+    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
+    let done = match asked.get("done") {
+        "invited" => "The invitation is on its way.",
+        "reset" => "A link to choose another password is on its way.",
+        "role" => "The role is changed, and their sessions are ended.",
+        "disabled" => "The account is closed, and its sessions are ended.",
+        _ => "",
+    };
+    show(&app, &signed_in, StatusCode::OK, ("", "", done)).await
+}
+
+#[derive(Template)]
+#[template(path = "member.html")]
+struct MemberPage {
+    frame: Frame,
+    id: String,
+    role: &'static str,
+    state: Badge,
+    codes: bool,
+    signed_in: Option<When>,
+    since: When,
+    roles: Vec<(&'static str, &'static str)>,
+    mail: bool,
+    /// Whether who looks may change this account.
+    changes: bool,
+    own: bool,
+}
+
+/// `GET /dashboard/team/{id}`.
+pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) -> Result<Response> {
+    let staff = store::find(&mut app.db.read().await?, &id).await?;
+    let staff = staff.ok_or_else(|| not_found("member", &id))?;
+    let (now, zone) = (signed_in.visit.now(), signed_in.shop.zone());
+    let page = MemberPage {
+        frame: Frame::new(&signed_in.visit, staff.email.clone()),
+        role: staff.role.shown(),
+        state: state(&staff),
+        codes: staff.totp_since.is_some(),
+        signed_in: staff.signed_in_at.map(|at| When::new(at, now, &zone)),
+        since: When::new(staff.created_at, now, &zone),
+        roles: roles(signed_in.staff.role),
+        mail: app.config.smtp_url.is_some(),
+        changes: may_change(&signed_in, &staff) && staff.disabled_at.is_none(),
+        own: staff.id.as_str() == signed_in.staff.id.as_str(),
+        id,
+    };
+    Ok(frame::page(StatusCode::OK, &page))
+}
+
+/// Nobody changes themselves, or who may more than they.
+fn may_change(signed_in: &SignedIn, staff: &Staff) -> bool {
+    let own = staff.id.as_str() == signed_in.staff.id.as_str();
+    !own && signed_in.staff.role.covers(staff.role)
+}
+
+/// The account to be changed, or why not. Within the transaction that changes it: its role may have just changed.
+async fn changeable(
+    tx: &mut platform::db::Tx,
+    signed_in: &SignedIn,
+    id: &str,
+) -> std::result::Result<Staff, Refused> {
+    store::hold_team(tx).await.map_err(AccountError::from)?;
+    let staff = store::find(tx, id).await.map_err(AccountError::from)?;
+    let staff = staff.ok_or_else(|| AccountError::Unknown(id.to_owned()))?;
+    let by = store::find_open(tx, signed_in.staff.id.as_str()).await;
+    let by = by.map_err(AccountError::from)?;
+    match by.is_some_and(|by| by.role.covers(staff.role)) && may_change(signed_in, &staff) {
+        true => Ok(staff),
+        false => Err(Refused::NotYours),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("one's own account, or one that may more")]
+    NotYours,
+    #[error(transparent)]
+    Account(#[from] AccountError),
+}
+
+impl From<platform::db::DbError> for Refused {
+    fn from(error: platform::db::DbError) -> Refused {
+        Refused::Account(error.into())
+    }
+}
+
+fn refusal(signed_in: &SignedIn, refused: Refused) -> Result<Response> {
+    match refused {
+        Refused::NotYours => {
+            let detail =
+                "You can change neither your own account here nor one that may more than yours.";
+            let status = StatusCode::FORBIDDEN;
+            Ok(frame::message(
+                &signed_in.visit,
+                status,
+                "Not yours to change",
+                detail,
+            ))
+        }
+        Refused::Account(AccountError::Db(error)) => Err(error.into()),
+        Refused::Account(AccountError::Unknown(id)) => Err(not_found("member", &id)),
+        Refused::Account(error) => Err(Problem::new(&codes::CONFLICT, error.to_string())),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "link.html")]
+struct LinkPage<'a> {
+    frame: Frame,
+    email: &'a str,
+    address: &'a str,
+    life: &'static str,
+}
+
+fn link_page(app: &App, signed_in: &SignedIn, email: &str, link: &OneTimeLink) -> Response {
+    let (title, life) = match link.kind() {
+        LinkKind::Invitation => ("The invitation", "7 days"),
+        LinkKind::Setup | LinkKind::Reset => ("The link", "an hour"),
+    };
+    let page = LinkPage {
+        frame: Frame::new(&signed_in.visit, title),
+        email,
+        address: &link.address(&app.config.public_url),
+        life,
+    };
+    frame::page(StatusCode::OK, &page)
+}
+
+/// By mail if there is a mailer, unless the link itself is asked for.
+fn by_mail(app: &App, typed: &Fields) -> bool {
+    app.config.smtp_url.is_some() && typed.get("by") != "link"
+}
+
+/// `POST /dashboard/team/invite`.
+pub async fn invite(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Form(typed): Form,
+) -> Result<Response> {
+    let given = typed.get("email");
+    let refuse = StatusCode::UNPROCESSABLE_ENTITY;
+    let email = match parse_email(given) {
+        Ok(email) => email,
+        Err(wrong) => return show(&app, &signed_in, refuse, (given, wrong, "")).await,
+    };
+    let role = Role::parse(typed.get("role")).filter(|role| signed_in.staff.role.covers(*role));
+    let Some(role) = role else {
+        let wrong = "Choose one of the roles in the list.";
+        return show(&app, &signed_in, refuse, (given, wrong, "")).await;
+    };
+    let (mail, by, to, now) = (
+        by_mail(&app, &typed),
+        signed_in.clone(),
+        email.clone(),
+        signed_in.visit.now(),
+    );
+    let made = app
+        .db
+        .write(async move |tx| {
+            let staff = accounts::make(tx, by.doer(), &to, role).await?;
+            link_or_mail(tx, &staff, mail, now).await
+        })
+        .await;
+    app.nudge.send();
+    match made {
+        Ok(Some(link)) => Ok(link_page(&app, &signed_in, &email, &link)),
+        Ok(None) => Ok(frame::see_other("/dashboard/team?done=invited")),
+        Err(Refused::Account(AccountError::Taken(_))) => {
+            let wrong = "There is an account with this email already.";
+            show(&app, &signed_in, refuse, (given, wrong, "")).await
+        }
+        Err(refused) => refusal(&signed_in, refused),
+    }
+}
+
+async fn link_or_mail(
+    tx: &mut platform::db::Tx,
+    staff: &Staff,
+    mail: bool,
+    now: platform::clock::Timestamp,
+) -> std::result::Result<Option<OneTimeLink>, Refused> {
+    if mail {
+        jobs::enqueue(tx, To::Staff(staff.id.as_str()), now).await?;
+        return Ok(None);
+    }
+    Ok(Some(accounts::link_for(tx, staff, now).await?))
+}
+
+/// `POST /dashboard/team/{id}/reset`: another link to choose a password.
+pub async fn reset(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Path(id): Path,
+    Form(typed): Form,
+) -> Result<Response> {
+    let (mail, by) = (by_mail(&app, &typed), signed_in.clone());
+    let now = signed_in.visit.now();
+    let made = app
+        .db
+        .write(async move |tx| {
+            let staff = changeable(tx, &by, &id).await?;
+            accounts::ask_reset(tx, by.doer(), &staff).await?;
+            let link = link_or_mail(tx, &staff, mail, now).await?;
+            Ok::<_, Refused>((staff.email, link))
+        })
+        .await;
+    app.nudge.send();
+    match made {
+        Ok((email, Some(link))) => Ok(link_page(&app, &signed_in, &email, &link)),
+        Ok((_, None)) => Ok(frame::see_other("/dashboard/team?done=reset")),
+        Err(refused) => refusal(&signed_in, refused),
+    }
+}
+
+/// `POST /dashboard/team/{id}/role`.
+pub async fn role(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Path(id): Path,
+    Form(typed): Form,
+) -> Result<Response> {
+    let role = Role::parse(typed.get("role")).filter(|role| signed_in.staff.role.covers(*role));
+    let by = signed_in.clone();
+    let changed = app
+        .db
+        .write(async move |tx| {
+            let staff = changeable(tx, &by, &id).await?;
+            let role = role.ok_or(Refused::NotYours)?;
+            Ok::<_, Refused>(accounts::change_role(tx, by.doer(), staff.id.as_str(), role).await?)
+        })
+        .await;
+    match changed {
+        Ok(()) => Ok(frame::see_other("/dashboard/team?done=role")),
+        Err(refused) => refusal(&signed_in, refused),
+    }
+}
+
+/// `POST /dashboard/team/{id}/disable`.
+pub async fn disable(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Path(id): Path,
+    Form(typed): Form,
+) -> Result<Response> {
+    let (by, name) = (signed_in.clone(), typed.get("email").to_owned());
+    let closed = app
+        .db
+        .write(async move |tx| {
+            let staff = changeable(tx, &by, &id).await?;
+            if !staff.email.eq_ignore_ascii_case(&name) {
+                return Ok(false);
+            }
+            accounts::close(tx, by.doer(), staff.id.as_str()).await?;
+            Ok::<_, Refused>(true)
+        })
+        .await;
+    match closed {
+        Ok(true) => Ok(frame::see_other("/dashboard/team?done=disabled")),
+        Ok(false) => {
+            let detail = "the email that was typed is not that of the account: nothing was closed";
+            Err(Problem::new(&codes::INVALID_BODY, detail))
+        }
+        Err(refused) => refusal(&signed_in, refused),
+    }
+}

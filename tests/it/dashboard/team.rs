@@ -1,0 +1,368 @@
+//! The team: who is let in, what they may, and how they are let out.
+
+use super::browser::{self, Browser, OWNER, PASSWORD};
+use crate::app::TestApp;
+use crate::notifications::smtp::MailServer;
+use std::time::Duration;
+use tradepost::dashboard::Role;
+use tradepost::dashboard::jobs::run_due;
+
+async fn owner(app: &TestApp) -> Browser {
+    browser::set_up(app).await;
+    let mut owner = Browser::new(app);
+    owner.sign_in(OWNER, PASSWORD).await;
+    owner
+}
+
+async fn with_mail() -> (TestApp, MailServer) {
+    let server = MailServer::start().await;
+    let url = server.url();
+    let app = TestApp::start_with(|config| {
+        config.smtp_url = Some(url);
+        config.mail_from = "Shop <shop@shop.example>".into();
+    })
+    .await;
+    (app, server)
+}
+
+fn fields(pairs: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    let owned = pairs
+        .iter()
+        .map(|(name, value)| (*name, (*value).to_owned()));
+    owned.collect()
+}
+
+/// The path of somebody's page.
+async fn path_of(browser: &mut Browser, email: &str) -> String {
+    let list = browser.get("/dashboard/team").await.text();
+    let (before, _) = list.split_once(&format!("\">{email}</a>")).unwrap();
+    before.rsplit_once("href=\"").unwrap().1.to_owned()
+}
+
+/// Chooses a password by a link.
+async fn choose(app: &TestApp, link: &str, password: &str) -> (Browser, crate::app::Reply) {
+    let token = link.split("token=").nth(1).unwrap();
+    let form = fields(&[("token", token), ("password", password)]);
+    let mut browser = Browser::new(app);
+    let reply = browser.submit("/dashboard/password", &form).await;
+    (browser, reply)
+}
+
+/// The link in the newest mail, whose long lines are folded (RFC 2045 §6.7).
+fn mailed(server: &MailServer) -> String {
+    let mails = server.mails();
+    let text = &mails.last().expect("a mail").text;
+    let unfolded = text
+        .replace("\r\n", "\n")
+        .replace("=\n", "")
+        .replace("=3D", "=");
+    let mut lines = unfolded.lines();
+    let line = lines.find(|line| line.contains("/dashboard/password?token="));
+    line.expect("a link").trim().to_owned()
+}
+
+const INVITE: &str = "/dashboard/team/invite";
+
+#[tokio::test]
+async fn without_a_mailer_an_invitation_is_shown_once() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let form = fields(&[("email", "kim@example.com"), ("role", "operator")]);
+    let shown = owner.post(INVITE, &form).await;
+    assert_eq!(shown.status, 200, "{}", shown.text());
+    assert_eq!(shown.header("cache-control"), "no-store");
+    let link = browser::between(&shown.text(), "id=\"link\">", "<");
+    let list = owner.get("/dashboard/team").await.text();
+    assert!(
+        list.contains("kim@example.com") && list.contains("badge warn\">Pending"),
+        "{list}"
+    );
+    let again = owner.post(INVITE, &form).await;
+    assert_eq!(again.status, 422);
+    assert!(again.text().contains("account with this email already"));
+    let (mut kim, done) = choose(&app, &link, PASSWORD).await;
+    assert_eq!(done.status, 303);
+    assert_eq!(kim.get("/dashboard/orders").await.status, 200);
+    assert_eq!(kim.get("/dashboard/team").await.status, 403);
+    let (_, used) = choose(&app, &link, PASSWORD).await;
+    assert_eq!(used.status, 410);
+    for (email, role) in [("nobody", "operator"), ("a@example.com", "king"), ("", "")] {
+        let form = fields(&[("email", email), ("role", role)]);
+        assert_eq!(
+            owner.post(INVITE, &form).await.status,
+            422,
+            "{email} {role}"
+        );
+    }
+    let audit = owner.get("/dashboard/audit").await.text();
+    assert!(audit.contains("Staff invited") && audit.contains("href=\"/dashboard/team/stf_"));
+}
+
+#[tokio::test]
+async fn with_a_mailer_it_is_mailed_and_the_queue_holds_no_link() {
+    let (app, server) = with_mail().await;
+    let mut owner = owner(&app).await;
+    let form = fields(&[("email", "kim@example.com"), ("role", "read_only")]);
+    let sent = owner.post(INVITE, &form).await;
+    assert_eq!(sent.header("location"), "/dashboard/team?done=invited");
+    let mut tx = app.db.read().await.unwrap();
+    let sql = "SELECT payload FROM jobs WHERE kind = 'staff.mail' LIMIT 9";
+    let queued = tx
+        .fetch_all(sql, &[], |row| row.get::<String>(0))
+        .await
+        .unwrap();
+    drop(tx);
+    assert!(
+        queued.len() == 1 && !queued[0].contains("token"),
+        "{queued:?}"
+    );
+    assert_eq!(run_due(&app).await, 1);
+    let mails = server.mails();
+    assert_eq!(mails.len(), 1);
+    assert!(mails[0].to.contains("kim@example.com") && mails[0].text.contains("7 days"));
+    let (_, done) = choose(&app, &mailed(&server), PASSWORD).await;
+    assert_eq!(done.status, 303);
+    let shown = fields(&[
+        ("email", "lee@example.com"),
+        ("role", "admin"),
+        ("by", "link"),
+    ]);
+    let shown = owner.post(INVITE, &shown).await;
+    assert!(
+        shown.text().contains("id=\"link\">"),
+        "the link itself can be asked for"
+    );
+    assert_eq!(run_due(&app).await, 0);
+}
+
+#[tokio::test]
+async fn a_mail_that_fails_is_tried_again_with_another_link() {
+    let (app, server) = with_mail().await;
+    let mut owner = owner(&app).await;
+    server.answer_next(&["451 4.3.0 later", "250 2.0.0 taken"]);
+    let form = fields(&[("email", "kim@example.com"), ("role", "read_only")]);
+    owner.post(INVITE, &form).await;
+    assert_eq!(run_due(&app).await, 1);
+    let first = mailed(&server);
+    assert_eq!(run_due(&app).await, 0, "not at once");
+    app.clock.advance(Duration::from_secs(60));
+    assert_eq!(run_due(&app).await, 1);
+    let second = mailed(&server);
+    assert_ne!(first, second);
+    assert_eq!(choose(&app, &first, PASSWORD).await.1.status, 410);
+    assert_eq!(choose(&app, &second, PASSWORD).await.1.status, 303);
+}
+
+#[tokio::test]
+async fn who_forgot_the_password_gets_a_link_and_nobody_learns_who_has_an_account() {
+    let (app, server) = with_mail().await;
+    let mut owner = owner(&app).await;
+    let mut visitor = Browser::new(&app);
+    assert!(
+        visitor
+            .get("/dashboard/sign-in")
+            .await
+            .text()
+            .contains("/dashboard/forgot")
+    );
+    let mut said = Vec::new();
+    for email in ["OWNER@example.com", "stranger@example.com"] {
+        let reply = visitor
+            .post("/dashboard/forgot", &fields(&[("email", email)]))
+            .await;
+        assert_eq!(reply.status, 200);
+        said.push(browser::between(&reply.text(), "role=\"status\">", "</p>"));
+    }
+    assert_eq!(said[0], said[1]);
+    assert!(said[0].contains("If there is an account"));
+    assert_eq!(
+        run_due(&app).await,
+        2,
+        "either is queued; nobody looks before"
+    );
+    assert_eq!(server.mails().len(), 1);
+    assert!(server.mails()[0].to.contains(OWNER));
+    let link = mailed(&server);
+    assert_eq!(
+        Browser::new(&app).sign_in(OWNER, PASSWORD).await.status,
+        303,
+        "it works until then"
+    );
+
+    visitor
+        .post("/dashboard/forgot", &fields(&[("email", OWNER)]))
+        .await;
+    run_due(&app).await;
+    assert_eq!(server.mails().len(), 1, "a mailbox is not flooded");
+    let (_, done) = choose(&app, &link, "another long passphrase").await;
+    assert_eq!(
+        done.status, 303,
+        "and its link is not ended by asking again"
+    );
+    assert_eq!(owner.get("/dashboard").await.status, 303, "sessions end");
+    owner.sign_in(OWNER, "another long passphrase").await;
+    assert!(
+        owner
+            .get("/dashboard/audit")
+            .await
+            .text()
+            .contains("Staff reset asked")
+    );
+    let wrong = visitor
+        .post("/dashboard/forgot", &fields(&[("email", "nobody")]))
+        .await;
+    assert_eq!(wrong.status, 422);
+    for _ in 0..3 {
+        visitor
+            .post("/dashboard/forgot", &fields(&[("email", OWNER)]))
+            .await;
+    }
+    let paused = visitor
+        .post("/dashboard/forgot", &fields(&[("email", OWNER)]))
+        .await;
+    assert_eq!((paused.status, paused.header("retry-after")), (429, "15"));
+}
+
+#[tokio::test]
+async fn without_a_mailer_the_command_is_named() {
+    let app = TestApp::start().await;
+    browser::set_up(&app).await;
+    let mut visitor = Browser::new(&app);
+    let page = visitor.get("/dashboard/forgot").await.text();
+    assert!(page.contains("tradepost users reset-password"));
+    let asked = visitor
+        .post("/dashboard/forgot", &fields(&[("email", OWNER)]))
+        .await;
+    assert_eq!(asked.status, 409);
+}
+
+#[tokio::test]
+async fn a_changed_role_holds_at_once_and_ends_sessions() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let mut kim = browser::member(&app, "kim@example.com", Role::Admin).await;
+    assert_eq!(kim.get("/dashboard/team").await.status, 200);
+    let path = path_of(&mut owner, "kim@example.com").await;
+    let role = format!("{path}/role");
+    let changed = owner.post(&role, &fields(&[("role", "operator")])).await;
+    assert_eq!(changed.header("location"), "/dashboard/team?done=role");
+    assert_eq!(kim.get("/dashboard").await.status, 303, "the session ended");
+    kim.sign_in("kim@example.com", PASSWORD).await;
+    assert_eq!(kim.get("/dashboard/team").await.status, 403);
+    assert_eq!(
+        owner.post(&role, &fields(&[("role", "king")])).await.status,
+        403
+    );
+    assert!(
+        owner
+            .get("/dashboard/audit")
+            .await
+            .text()
+            .contains("Staff made operator")
+    );
+}
+
+#[tokio::test]
+async fn nobody_changes_who_may_more_or_gives_more_than_they_have() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let mut admin = browser::member(&app, "admin@example.com", Role::Admin).await;
+    let (of_owner, own) = (
+        path_of(&mut owner, OWNER).await,
+        path_of(&mut owner, "admin@example.com").await,
+    );
+    let page = admin.get(&of_owner).await.text();
+    assert!(
+        !page.contains("/reset\"") && !page.contains("/disable\""),
+        "no form that is refused"
+    );
+    for path in [&of_owner, &own] {
+        let typed = if *path == own {
+            "admin@example.com"
+        } else {
+            OWNER
+        };
+        for (action, form) in [
+            ("role", fields(&[("role", "read_only")])),
+            ("reset", fields(&[("by", "link")])),
+            ("disable", fields(&[("email", typed)])),
+        ] {
+            let refused = admin.post(&format!("{path}/{action}"), &form).await;
+            assert_eq!(refused.status, 403, "{path} {action}");
+            assert!(!refused.text().contains("token="), "{path} {action}");
+        }
+    }
+    let king = fields(&[("email", "me-too@example.com"), ("role", "owner")]);
+    assert_eq!(admin.post(INVITE, &king).await.status, 422);
+    browser::member(&app, "dev@example.com", Role::Developer).await;
+    let dev = path_of(&mut admin, "dev@example.com").await;
+    let made = admin
+        .post(&format!("{dev}/role"), &fields(&[("role", "owner")]))
+        .await;
+    assert_eq!(made.status, 403);
+    assert_eq!(owner.get("/dashboard").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_last_owner_stays_even_when_two_end_each_other_at_once() {
+    let app = TestApp::start().await;
+    let mut first = owner(&app).await;
+    let mut second = browser::member(&app, "second@example.com", Role::Owner).await;
+    let (of_first, of_second) = (
+        path_of(&mut first, OWNER).await,
+        path_of(&mut first, "second@example.com").await,
+    );
+    let demote = fields(&[("role", "admin")]);
+    let close = fields(&[("email", OWNER)]);
+    let (demoting, closing) = (format!("{of_second}/role"), format!("{of_first}/disable"));
+    let (a, b) = tokio::join!(
+        first.post(&demoting, &demote),
+        second.post(&closing, &close)
+    );
+    let done = [a.status, b.status]
+        .iter()
+        .filter(|status| **status == 303)
+        .count();
+    assert!(done <= 2, "{} {}", a.status, b.status);
+    let mut tx = app.db.read().await.unwrap();
+    let sql = "SELECT email FROM staff WHERE role = 'owner' AND disabled_at IS NULL LIMIT 9";
+    let owners = tx
+        .fetch_all(sql, &[], |row| row.get::<String>(0))
+        .await
+        .unwrap();
+    assert_eq!(owners.len(), 1, "{owners:?}: {} {}", a.status, b.status);
+}
+
+#[tokio::test]
+async fn a_closed_account_is_out_at_once_and_a_reset_link_replaces_a_password() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let mut kim = browser::member(&app, "kim@example.com", Role::Operator).await;
+    let path = path_of(&mut owner, "kim@example.com").await;
+    let shown = owner.post(&format!("{path}/reset"), &[]).await;
+    let link = browser::between(&shown.text(), "id=\"link\">", "<");
+    let (mut again, done) = choose(&app, &link, "another long passphrase").await;
+    assert_eq!(done.status, 303);
+    assert_eq!(
+        kim.get("/dashboard").await.status,
+        303,
+        "the old sessions are over"
+    );
+    assert_eq!(again.get("/dashboard").await.status, 200);
+
+    let close = format!("{path}/disable");
+    let mistyped = owner.post(&close, &fields(&[("email", "kim")])).await;
+    assert_eq!(mistyped.status, 422, "{}", mistyped.text());
+    assert_eq!(again.get("/dashboard").await.status, 200);
+    let closed = owner
+        .post(&close, &fields(&[("email", "KIM@example.com")]))
+        .await;
+    assert_eq!(closed.header("location"), "/dashboard/team?done=disabled");
+    assert_eq!(again.get("/dashboard").await.status, 303);
+    let page = owner.get(&path).await.text();
+    assert!(page.contains("Disabled") && !page.contains("/reset\""));
+    assert_eq!(owner.post(&format!("{path}/reset"), &[]).await.status, 409);
+    let role = fields(&[("role", "admin")]);
+    assert_eq!(owner.post(&format!("{path}/role"), &role).await.status, 409);
+    assert_eq!(owner.get("/dashboard/team/none_1").await.status, 404);
+}
