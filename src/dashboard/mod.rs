@@ -33,6 +33,8 @@ pub use routes::{Needs, router, routes};
 #[derive(Debug, Default)]
 pub struct Dashboard {
     pub throttle: throttle::Throttle,
+    /// Wrong codes of devices, by who typed them.
+    pub device_throttle: throttle::Throttle,
 }
 
 /// What to say at the start about a `public_url` under which browsers refuse the dashboard's cookies; nothing

@@ -2,8 +2,8 @@
 //! see it.
 
 use super::api::{
-    account, apps, audit, authorize, credentials, customers, flows, home, orders, products, setup,
-    sign_in,
+    account, apps, audit, authorize, credentials, customers, device, flows, home, orders, products,
+    setup, sign_in,
 };
 use super::guard::guarded;
 use super::role::Role;
@@ -88,6 +88,8 @@ pub fn routes() -> Vec<Route> {
 
         page("/oauth/authorize", READ_ONLY, authorize::get),
         form("/oauth/authorize", READ_ONLY, authorize::decide),
+        page("/device", READ_ONLY, device::get),
+        form("/device", READ_ONLY, device::decide),
 
         page("/dashboard/audit", ADMIN, audit::list),
 

@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-const TAG: &str = "Authentication";
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(super) const TAG: &str = "Authentication";
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A successful answer of `POST /oauth/token` (RFC 6749 §5.1).
 #[derive(Debug, Serialize, JsonSchema)]
@@ -50,7 +50,7 @@ pub struct TokenAnswer {
 )]
 pub struct TokenBody {
     /// The flow; `client_credentials` for a program that acts for itself.
-    #[schemars(extend("enum" = ["client_credentials", "authorization_code", "refresh_token"]))]
+    #[schemars(extend("enum" = ["client_credentials", "authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]))]
     grant_type: String,
     /// Not needed with HTTP Basic.
     #[serde(default)]
@@ -70,6 +70,9 @@ pub struct TokenBody {
     /// With `authorization_code`: the text whose SHA-256 was the `code_challenge` (RFC 7636).
     #[serde(default)]
     code_verifier: String,
+    /// With `urn:ietf:params:oauth:grant-type:device_code`: what `POST /oauth/device_authorization` answered.
+    #[serde(default)]
+    device_code: String,
     /// With `refresh_token`: the newest one. The one before it gets the same answer for 10 seconds; an older one ends the grant.
     #[serde(default)]
     refresh_token: String,
@@ -109,7 +112,7 @@ pub fn token_operation() -> Operation {
         .returns::<TokenAnswer>(200, "An access token.")
         .example(json!({ "access_token": "eyJhbGciOiJIUzI1NiIsIn...", "token_type": "Bearer", "expires_in": 3600, "scope": "orders:read products:read" }))
         .ignores_query()
-        .errors(&codes(&["invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "invalid_scope", "invalid_target", "temporarily_unavailable"]))
+        .errors(&codes(&["invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "authorization_pending", "slow_down", "expired_token", "access_denied", "invalid_scope", "invalid_target", "temporarily_unavailable"]))
         .error_form("OAuthError")
 }
 
@@ -172,6 +175,7 @@ pub async fn server(State(app): State<App>) -> Reply {
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/oauth/authorize"),
         "token_endpoint": format!("{issuer}/oauth/token"),
+        "device_authorization_endpoint": format!("{issuer}/oauth/device_authorization"),
         "revocation_endpoint": format!("{issuer}/oauth/revoke"),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "scopes_supported": scopes(),
@@ -225,7 +229,7 @@ fn public(body: &Value) -> Reply {
     Reply::json(StatusCode::OK, body).with(header::CACHE_CONTROL, "public, max-age=3600")
 }
 
-fn no_store(reply: Reply) -> Response {
+pub(super) fn no_store(reply: Reply) -> Response {
     reply
         .with(header::CACHE_CONTROL, "no-store")
         .with(header::PRAGMA, "no-cache")
@@ -233,15 +237,15 @@ fn no_store(reply: Reply) -> Response {
 }
 
 /// What an OAuth endpoint is asked, as far as it comes before the question itself.
-struct Asked {
+pub(super) struct Asked {
     headers: HeaderMap,
     body: Bytes,
     address: IpAddr,
-    now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 impl Asked {
-    async fn read(app: &App, request: Request) -> Result<Asked, OAuthError> {
+    pub(super) async fn read(app: &App, request: Request) -> Result<Asked, OAuthError> {
         let (parts, body) = request.into_parts();
         let body = read_body(&parts.headers, body)
             .await
@@ -256,7 +260,7 @@ impl Asked {
     }
 
     /// Parses the request; what cannot be credentials of any client counts as a guess.
-    fn parse<T>(
+    pub(super) fn parse<T>(
         &self,
         app: &App,
         read: impl FnOnce(Message<'_>) -> Result<T, OAuthError>,
@@ -282,7 +286,7 @@ impl Asked {
     }
 
     /// The client behind `credentials` and the id of the secret that it showed, or the one refusal for all that can be wrong with them.
-    async fn client(
+    pub(super) async fn client(
         &self,
         app: &App,
         credentials: &Credentials,
