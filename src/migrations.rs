@@ -42,5 +42,6 @@ pub static MIGRATIONS: &[Migration] = &[
     ),
     shared!(20, "dashboard", "0020_dashboard.sql"),
     shared!(21, "oauth_flows", "0021_oauth_flows.sql"),
+    shared!(22, "oauth_devices", "0022_oauth_devices.sql"),
     shared!(25, "sign_in", "0025_sign_in.sql"),
 ];

@@ -50,6 +50,7 @@ fn authentication() -> Vec<Endpoint<App>> {
         post("/oauth/token", Access::Public, oauth::api::token, oauth::api::token_operation()),
         post("/oauth/revoke", Access::Public, oauth::api::revoke, oauth::api::revoke_operation()),
         post("/oauth/introspect", Access::Public, oauth::introspection::introspect, oauth::introspection::introspect_operation()),
+        post("/oauth/device_authorization", Access::Public, oauth::flows::device::api::authorize_device, oauth::flows::device::api::operation()),
         get("/.well-known/jwks.json", Access::Public, oauth::api::keys, oauth::api::keys_operation()),
         get("/.well-known/oauth-authorization-server", Access::Public, oauth::api::server, oauth::api::server_operation()),
         get("/.well-known/oauth-protected-resource", Access::Public, oauth::api::resource, oauth::api::resource_operation()),

@@ -14,7 +14,7 @@ use serde_json::json;
 use std::time::Duration;
 use tradepost::money::{Currency, Money};
 use tradepost::notifications::api::NewNotification;
-use tradepost::oauth::request::{Message, RevokeRequest, TokenRequest};
+use tradepost::oauth::request::{DeviceRequest, Message, RevokeRequest, TokenRequest};
 use tradepost::oauth::{Scopes, error::OAuthError};
 use tradepost::orders::body::CancelOrder;
 use tradepost::orders::new_order::NewOrder;
@@ -168,6 +168,7 @@ fn token(body: &[u8], content_type: &str) {
         let _ = Scopes::all().narrow(request.scope.as_deref());
     }
     granted(RevokeRequest::parse(message));
+    granted(DeviceRequest::parse(message));
 }
 
 fn granted<T>(outcome: Result<T, OAuthError>) -> Option<T> {

@@ -57,7 +57,8 @@ pub(super) struct Create {
 
 #[derive(clap::Args)]
 struct Flows {
-    /// A flow that it may use: client_credentials, authorization_code or refresh_token; repeatable
+    /// A flow that it may use: client_credentials, authorization_code, refresh_token or
+    /// urn:ietf:params:oauth:grant-type:device_code; repeatable
     /// [default: client_credentials; with --redirect-uri authorization_code and refresh_token]
     #[arg(long = "grant-type", value_name = "NAME", value_parser = grant_type)]
     grant_types: Vec<GrantType>,

@@ -99,7 +99,7 @@ pub fn encode(text: &str) -> String {
 }
 
 /// Pages outside of the dashboard that ask who looks.
-const OTHER_PAGES: [&str; 1] = ["/oauth/authorize"];
+const OTHER_PAGES: [&str; 2] = ["/oauth/authorize", "/device"];
 /// Longest address that is kept during the sign-in.
 const NEXT_BYTES_MAX: usize = 4_000;
 
@@ -144,6 +144,7 @@ mod tests {
             "/dashboard",
             "/dashboard/orders?status=pending&q=a%20b",
             "/oauth/authorize?redirect_uri=https://app.example/cb",
+            "/device?user_code=WDJB-MJHT",
         ] {
             assert_eq!(next_page(good), good);
         }
@@ -179,7 +180,8 @@ mod tests {
         fn any_bytes_are_read_or_refused(text in ".{0,80}") {
             let _ = Fields::parse(&text);
             let next = next_page(&text);
-            prop_assert!(next.starts_with("/dashboard") || next.starts_with("/oauth/authorize"));
+            let ours = ["/dashboard", "/oauth/authorize", "/device"];
+            prop_assert!(ours.iter().any(|page| next.starts_with(page)));
         }
     }
 }

@@ -47,6 +47,8 @@ pub use routes::{Needs, router, routes};
 #[derive(Debug)]
 pub struct Dashboard {
     pub throttle: throttle::Throttle,
+    /// Wrong codes of devices, by who typed them.
+    pub device_throttle: throttle::Throttle,
     /// Seals what is stored of second factors, and what browsers keep for us.
     pub seal: Arc<MasterKey>,
 }
@@ -55,6 +57,7 @@ impl Dashboard {
     pub fn new(master: &MasterKey) -> Dashboard {
         Dashboard {
             throttle: throttle::Throttle::default(),
+            device_throttle: throttle::Throttle::default(),
             seal: Arc::new(MasterKey::new(&master.derive("dashboard"))),
         }
     }

@@ -2,8 +2,9 @@
 //! see it.
 
 use super::api::{
-    account, apps, audit, authorize, credentials, customers, flows, forgot, home, imports, orders,
-    product_edit, products, second, security, setup, sign_in, stock, team, try_it, variants,
+    account, apps, audit, authorize, credentials, customers, device, flows, forgot, home, imports,
+    orders, product_edit, products, second, security, setup, sign_in, stock, team, try_it,
+    variants,
 };
 use super::guard::guarded;
 use super::role::Role;
@@ -121,6 +122,8 @@ pub fn routes() -> Vec<Route> {
 
         page("/oauth/authorize", READ_ONLY, authorize::get),
         form("/oauth/authorize", READ_ONLY, authorize::decide),
+        page("/device", READ_ONLY, device::get),
+        form("/device", READ_ONLY, device::decide),
 
         page("/dashboard/team", ADMIN, team::list),
         form("/dashboard/team/invite", FRESH_ADMIN, team::invite),

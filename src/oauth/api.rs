@@ -50,7 +50,7 @@ pub struct TokenAnswer {
 )]
 pub struct TokenBody {
     /// The flow; `client_credentials` for a program that acts for itself.
-    #[schemars(extend("enum" = ["client_credentials", "authorization_code", "refresh_token"]))]
+    #[schemars(extend("enum" = ["client_credentials", "authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]))]
     grant_type: String,
     /// Not needed with HTTP Basic.
     #[serde(default)]
@@ -70,6 +70,9 @@ pub struct TokenBody {
     /// With `authorization_code`: the text whose SHA-256 was the `code_challenge` (RFC 7636).
     #[serde(default)]
     code_verifier: String,
+    /// With `urn:ietf:params:oauth:grant-type:device_code`: what `POST /oauth/device_authorization` answered.
+    #[serde(default)]
+    device_code: String,
     /// With `refresh_token`: the newest one. The one before it gets the same answer for 10 seconds; an older one ends the grant.
     #[serde(default)]
     refresh_token: String,
@@ -109,7 +112,7 @@ pub fn token_operation() -> Operation {
         .returns::<TokenAnswer>(200, "An access token.")
         .example(json!({ "access_token": "eyJhbGciOiJIUzI1NiIsIn...", "token_type": "Bearer", "expires_in": 3600, "scope": "orders:read products:read" }))
         .ignores_query()
-        .errors(&codes(&["invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "invalid_scope", "invalid_target", "temporarily_unavailable"]))
+        .errors(&codes(&["invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "authorization_pending", "slow_down", "expired_token", "access_denied", "invalid_scope", "invalid_target", "temporarily_unavailable"]))
         .error_form("OAuthError")
 }
 
@@ -172,6 +175,7 @@ pub async fn server(State(app): State<App>) -> Reply {
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/oauth/authorize"),
         "token_endpoint": format!("{issuer}/oauth/token"),
+        "device_authorization_endpoint": format!("{issuer}/oauth/device_authorization"),
         "revocation_endpoint": format!("{issuer}/oauth/revoke"),
         "introspection_endpoint": format!("{issuer}/oauth/introspect"),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),

@@ -26,6 +26,14 @@ pub enum OAuthError {
     FlowNotAllowed,
     /// 400 `invalid_grant`: the code or the refresh token is not good (any more) for this client and request.
     InvalidGrant,
+    /// 400 `authorization_pending`: nobody has let the device in yet (RFC 8628 §3.5).
+    AuthorizationPending,
+    /// 400 `slow_down`: the same, and the device asks too often: it waits 5 seconds longer from now on.
+    SlowDown,
+    /// 400 `expired_token`: nobody let the device in, in time.
+    ExpiredToken,
+    /// 400 `access_denied`: somebody refused the device.
+    AccessDenied,
     /// 405 `invalid_request`: the endpoint takes POST alone.
     MethodNotAllowed,
     /// 400 `unsupported_grant_type`; `password` is never supported (RFC 9700 §2.4).
@@ -71,6 +79,10 @@ impl OAuthError {
             | OAuthError::ScopeNeeded(_)
             | OAuthError::FlowNotAllowed => "unauthorized_client",
             OAuthError::InvalidGrant => "invalid_grant",
+            OAuthError::AuthorizationPending => "authorization_pending",
+            OAuthError::SlowDown => "slow_down",
+            OAuthError::ExpiredToken => "expired_token",
+            OAuthError::AccessDenied => "access_denied",
             OAuthError::InvalidClient { .. } => "invalid_client",
             OAuthError::UnsupportedGrantType => "unsupported_grant_type",
             OAuthError::InvalidScope(_) => "invalid_scope",
@@ -91,6 +103,10 @@ impl OAuthError {
             | OAuthError::ScopeNeeded(_)
             | OAuthError::FlowNotAllowed
             | OAuthError::InvalidGrant
+            | OAuthError::AuthorizationPending
+            | OAuthError::SlowDown
+            | OAuthError::ExpiredToken
+            | OAuthError::AccessDenied
             | OAuthError::UnsupportedGrantType
             | OAuthError::InvalidScope(_)
             | OAuthError::InvalidTarget => StatusCode::BAD_REQUEST,
@@ -111,6 +127,10 @@ impl OAuthError {
             OAuthError::InvalidGrant => {
                 "the code or token is unknown, used, expired, revoked or not for this".to_owned()
             }
+            OAuthError::AuthorizationPending => "nobody has let the device in yet".to_owned(),
+            OAuthError::SlowDown => "wait 5 seconds longer between two requests".to_owned(),
+            OAuthError::ExpiredToken => "nobody let the device in, in time".to_owned(),
+            OAuthError::AccessDenied => "the device was refused".to_owned(),
             OAuthError::MethodNotAllowed => "this endpoint takes POST".to_owned(),
             OAuthError::UnsupportedGrantType => {
                 "grant_type must be one of grant_types_supported".to_owned()
@@ -195,6 +215,30 @@ pub static CODES: &[Code] = &[
         status: 400,
         title: "The code or the refresh token is not good for this request.",
         help: "It is unknown, was used before, has expired, was revoked, belongs to another client, or `redirect_uri` or `code_verifier` is not the one that it was got with. Send the user to `/oauth/authorize` again.",
+    },
+    Code {
+        code: "authorization_pending",
+        status: 400,
+        title: "Nobody has let the device in yet.",
+        help: "Ask again after `interval` seconds, until it says something else.",
+    },
+    Code {
+        code: "slow_down",
+        status: 400,
+        title: "The device asks too often.",
+        help: "Wait 5 seconds longer between two requests from now on.",
+    },
+    Code {
+        code: "expired_token",
+        status: 400,
+        title: "Nobody let the device in, in time.",
+        help: "Ask for new codes at `/oauth/device_authorization`.",
+    },
+    Code {
+        code: "access_denied",
+        status: 400,
+        title: "Somebody refused.",
+        help: "The person did not want it. Do not ask again by yourself.",
     },
     Code {
         code: "unsupported_grant_type",

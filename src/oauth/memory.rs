@@ -2,6 +2,7 @@
 
 use super::client::{Client, ClientId, StoredSecret, TOKEN_TTL_SECONDS_MAX};
 use super::flows::cap::Caps;
+use super::flows::device::store as devices;
 use super::flows::grant::RefreshToken;
 use super::flows::store as flows;
 use super::key::{Algorithm, KeyChange, KeyError, KeyRing, StoredKey, plan};
@@ -184,6 +185,7 @@ impl OAuth {
     pub async fn forget_expired(&self, db: &Db, now: Timestamp) -> Result<(), DbError> {
         let before = now - TOKEN_LIFE_MAX - REVOCATION_LATE_MAX;
         db.write(async move |tx| {
+            devices::delete_devices(tx, before).await?;
             flows::delete_ended_grants(tx, before).await?;
             store::delete_revoked_tokens(tx, before).await.map(drop)
         })

@@ -60,14 +60,17 @@ pub enum GrantType {
     AuthorizationCode,
     /// The refresh token that came with an earlier token (§6).
     RefreshToken,
+    /// The code of a device that somebody let in elsewhere (RFC 8628).
+    DeviceCode,
 }
 
 impl GrantType {
     /// Every flow, in the order in which they are shown.
-    pub const ALL: [GrantType; 3] = [
+    pub const ALL: [GrantType; 4] = [
         GrantType::ClientCredentials,
         GrantType::AuthorizationCode,
         GrantType::RefreshToken,
+        GrantType::DeviceCode,
     ];
 
     /// Its name in requests and metadata.
@@ -76,6 +79,7 @@ impl GrantType {
             GrantType::ClientCredentials => "client_credentials",
             GrantType::AuthorizationCode => "authorization_code",
             GrantType::RefreshToken => "refresh_token",
+            GrantType::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
         }
     }
 
@@ -92,6 +96,7 @@ pub struct Offered {
     pub redirect_uri: Option<String>,
     pub code_verifier: Option<Secret<String>>,
     pub refresh_token: Option<Secret<String>>,
+    pub device_code: Option<Secret<String>>,
 }
 
 impl Offered {
@@ -107,6 +112,9 @@ impl Offered {
             }
             GrantType::RefreshToken => {
                 offered.refresh_token = Some(Secret::new(parameters.require("refresh_token")?));
+            }
+            GrantType::DeviceCode => {
+                offered.device_code = Some(Secret::new(parameters.require("device_code")?));
             }
         }
         Ok(offered)
@@ -126,6 +134,35 @@ pub struct TokenRequest {
     pub offered: Offered,
     /// Who asks.
     pub client: Credentials,
+}
+
+/// `POST /oauth/device_authorization` (RFC 8628 §3.1).
+#[derive(Clone, Debug)]
+pub struct DeviceRequest {
+    /// The scopes asked for, not yet read; all of the client's when absent.
+    pub scope: Option<String>,
+    /// Who asks.
+    pub client: Credentials,
+}
+
+impl DeviceRequest {
+    /// Reads the request of a device.
+    pub fn parse(message: Message<'_>) -> Result<DeviceRequest, OAuthError> {
+        let mut parameters = Parameters::parse(message)?;
+        let names_client = parameters.0.iter().any(|(name, _)| name == "client_id");
+        let is_basic = |header: &str| {
+            let scheme = header.trim_ascii().get(..5);
+            scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"))
+        };
+        // The one parameter that is required of whoever does not say it in the header (RFC 8628 §3.1).
+        if !names_client && !message.authorization.is_some_and(is_basic) {
+            return Err(OAuthError::invalid_request("client_id is missing"));
+        }
+        Ok(DeviceRequest {
+            scope: parameters.take("scope")?,
+            client: parameters.credentials(message.authorization)?,
+        })
+    }
 }
 
 /// `POST /oauth/revoke` (RFC 7009) and `POST /oauth/introspect` (RFC 7662). `token_type_hint` is not read: a token is recognised without it.

@@ -40,6 +40,23 @@ const steps = {
     );
     return { ...told, revoked: await products(access_token), dead: await active() };
   },
+
+  async device() {
+    const asked = await oauth.deviceAuthorizationRequest(server, client, authentication, new URLSearchParams(), plain);
+    const device = await oauth.processDeviceAuthorizationResponse(server, client, asked);
+    console.log(JSON.stringify(device));
+    for (let interval = device.interval; ; ) {
+      await new Promise((done) => setTimeout(done, interval * 1000));
+      try {
+        const asked = await oauth.deviceCodeGrantRequest(server, client, authentication, device.device_code, plain);
+        const { access_token } = await oauth.processDeviceCodeResponse(server, client, asked);
+        return { products: await products(access_token) };
+      } catch (error) {
+        if (error.error === "slow_down") interval += 5;
+        else if (error.error !== "authorization_pending") throw error;
+      }
+    }
+  },
 };
 
 console.log(JSON.stringify(await steps[step]()));

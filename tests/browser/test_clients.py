@@ -47,6 +47,8 @@ class Clients(BrowserTest):
             page.get_by_label("Email").fill(OWNER)
             page.get_by_label("Password", exact=True).fill(PASSWORD)
             page.get_by_role("button", name="Sign in", exact=True).click()
+        page.get_by_role("heading", level=1).wait_for()
+        self.look("consent")
         page.get_by_role("button", name=re.compile("^Allow")).click()
         page.wait_for_url(re.compile(re.escape(CALLBACK)))
         return page.url
@@ -126,3 +128,14 @@ class Oauth4webapiClient(Clients):
         client, secret = self.client(scopes=("products:read", "tokens:introspect"))
         told = self.end(self.script("client_credentials", client=client, secret=secret))
         self.assertEqual(told, {"products": 200, "active": True, "revoked": 401, "dead": False})
+
+    def test_device_flow(self):
+        client, _ = self.client("--public", "--grant-type", "urn:ietf:params:oauth:grant-type:device_code")
+        process = self.script("device", client=client)
+        shown = json.loads(process.stdout.readline())
+        self.sign_in()
+        self.page.goto(shown["verification_uri_complete"])
+        self.page.get_by_role("button", name="Go on").click()
+        self.look("device")
+        self.page.get_by_role("button", name=re.compile("^Allow")).click()
+        self.assertEqual(self.end(process), {"products": 200})

@@ -68,6 +68,22 @@ async fn wrong_use_ends_with_2_and_says_everything_at_once() {
         &["clients", "create", "--name", " "],
         &["clients", "rotate", "cli_x", "--overlap-hours", "169"],
         &["clients", "revoke", "user_1"],
+        &[
+            "clients",
+            "flows",
+            "cli_x",
+            "--redirect-uri",
+            "http://shop.example",
+        ],
+        &["clients", "flows", "cli_x", "--grant-type", "password"],
+        &[
+            "clients",
+            "flows",
+            "cli_x",
+            "--grant-type",
+            "authorization_code",
+        ],
+        &["clients", "create", "--name", "x", "--public"],
         &["check-config", "--master-key", "1234"],
     ] {
         let output = place.run(wrong);
@@ -121,6 +137,51 @@ async fn a_client_is_made_while_a_server_runs() {
     assert!(
         told.contains("client_secret  cs_") && told.contains("not shown again"),
         "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_says_how_its_users_come() {
+    let place = Place::new().await;
+    place.run_well(&["migrate"]);
+    let uri = "http://127.0.0.1/cb";
+    let create = [
+        "clients",
+        "create",
+        "--name",
+        "Terminal",
+        "--scope",
+        "orders:read",
+    ];
+    let public = ["--redirect-uri", uri, "--public", "--json"];
+    let printed = place.run_well(&[&create[..], &public[..]].concat());
+    let client: Value = serde_json::from_str(&printed).expect("JSON");
+    assert_eq!(client.get("client_secret"), None, "it can keep none");
+    let id = client["client_id"].as_str().expect("text");
+    let listed = || -> Value {
+        serde_json::from_str(&place.run_well(&["clients", "list", "--json"])).expect("JSON")
+    };
+    let flows = json!(["authorization_code", "refresh_token"]);
+    let first = listed();
+    assert_eq!(
+        (&first[0]["grant_types"], &first[0]["public"]),
+        (&flows, &json!(true))
+    );
+    assert_eq!(first[0]["redirect_uris"], json!([uri]));
+    let told = place.run_well(&["clients", "flows", id]);
+    assert!(told.contains("is changed"), "{told}");
+    let second = listed();
+    assert_eq!(second[0]["grant_types"], json!(["client_credentials"]));
+    assert_eq!(second[0]["public"], json!(false));
+    let device = "urn:ietf:params:oauth:grant-type:device_code";
+    let told = place.run_well(&["clients", "flows", id, "--grant-type", device, "--public"]);
+    assert!(told.contains(device) && told.contains("(public)"), "{told}");
+    let output = place.run(&["clients", "flows", "cli_nobody"]);
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{}",
+        crate::program::told(&output)
     );
 }
 

@@ -82,6 +82,7 @@ fn exactly_these_operations_are_public() {
         "POST /oauth/token",
         "POST /oauth/revoke",
         "POST /oauth/introspect",
+        "POST /oauth/device_authorization",
         "GET /.well-known/jwks.json",
         "GET /.well-known/oauth-authorization-server",
         "GET /.well-known/oauth-protected-resource",

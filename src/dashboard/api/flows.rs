@@ -51,6 +51,7 @@ fn grant_types(chosen: impl Fn(GrantType) -> bool) -> Vec<(&'static str, &'stati
         let words = match one {
             GrantType::ClientCredentials => "It acts for itself, with its secret.",
             GrantType::AuthorizationCode => "People are sent here and allow it to act for them.",
+            GrantType::DeviceCode => "Devices without a browser show a code that people type here.",
             GrantType::RefreshToken => "It goes on acting for them while they are away.",
         };
         (one.name(), words, chosen(one))

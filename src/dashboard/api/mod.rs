@@ -6,6 +6,7 @@ pub mod audit;
 pub mod authorize;
 pub mod credentials;
 pub mod customers;
+pub mod device;
 pub mod flows;
 pub mod forgot;
 pub mod home;

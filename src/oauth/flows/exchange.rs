@@ -1,10 +1,11 @@
-//! A code or a refresh token becomes an access token.
+//! A code, a refresh token or a device code becomes an access token.
 
 use super::super::client::{Client, ClientId};
 use super::super::error::OAuthError;
 use super::super::request::{GrantType, Offered};
 use super::super::scope::Scopes;
 use super::super::store as clients;
+use super::device::{Answer, SLOWER_SECONDS, store as devices};
 use super::grant::{GRACE, GrantId, RefreshToken, UserGrant, hash};
 use super::pkce::Challenge;
 use super::revoke::{forget, revoke};
@@ -12,6 +13,7 @@ use super::store;
 use crate::app::App;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
+use platform::secrets::Secret;
 use std::time::Duration;
 
 /// The client that asks, as it proved itself.
@@ -51,30 +53,44 @@ pub async fn exchange(
     scope: Option<String>,
     now: Timestamp,
 ) -> Result<Allowed, OAuthError> {
-    let outcome: Result<Outcome, DbError> =
-        match (grant_type, &offered.code, &offered.refresh_token) {
-            (GrantType::AuthorizationCode, Some(code), _) => {
-                let verifier = offered.code_verifier.as_ref();
-                let challenge = verifier.and_then(|text| Challenge::of_verifier(text.expose()));
-                let offer = CodeOffer {
-                    hash: hash(code),
-                    redirect_uri: offered.redirect_uri.clone(),
-                    challenge: challenge.ok_or(OAuthError::InvalidGrant)?,
-                };
-                app.db
-                    .write(async move |tx| exchange_code(tx, &offer, &party, now).await)
-                    .await
-            }
-            (GrantType::RefreshToken, _, Some(token)) => {
-                let token = RefreshToken::parse(token.expose()).ok_or(OAuthError::InvalidGrant)?;
-                let next = app.oauth.successor(&token);
-                let tokens = (token, next);
-                app.db
-                    .write(async move |tx| exchange_refresh(tx, tokens, scope, &party, now).await)
-                    .await
-            }
-            _ => return Err(OAuthError::InvalidGrant),
-        };
+    let Offered {
+        code,
+        refresh_token,
+        device_code,
+        ..
+    } = offered;
+    let offered_nothing = OAuthError::InvalidGrant;
+    let outcome: Result<Outcome, DbError> = match grant_type {
+        GrantType::ClientCredentials => return Err(offered_nothing),
+        GrantType::AuthorizationCode => {
+            let verifier = offered.code_verifier.as_ref();
+            let challenge = verifier.and_then(|text| Challenge::of_verifier(text.expose()));
+            let offer = CodeOffer {
+                hash: hash(code.as_ref().ok_or(offered_nothing)?),
+                redirect_uri: offered.redirect_uri.clone(),
+                challenge: challenge.ok_or(OAuthError::InvalidGrant)?,
+            };
+            app.db
+                .write(async move |tx| exchange_code(tx, &offer, &party, now).await)
+                .await
+        }
+        GrantType::RefreshToken => {
+            let token = refresh_token.as_ref().map(Secret::expose);
+            let token = token.and_then(|text| RefreshToken::parse(text));
+            let token = token.ok_or(offered_nothing)?;
+            let next = app.oauth.successor(&token);
+            let tokens = (token, next);
+            app.db
+                .write(async move |tx| exchange_refresh(tx, tokens, scope, &party, now).await)
+                .await
+        }
+        GrantType::DeviceCode => {
+            let hash = hash(device_code.as_ref().ok_or(offered_nothing)?);
+            app.db
+                .write(async move |tx| exchange_device(tx, &hash, &party, now).await)
+                .await
+        }
+    };
     match outcome.map_err(|error| super::super::api::unavailable(&error))? {
         Outcome::Allowed(allowed) => Ok(*allowed),
         Outcome::Refused(error) => Err(error),
@@ -103,7 +119,7 @@ async fn exchange_code(
     let Some(code) = store::find_code(tx, &offer.hash).await? else {
         return Ok(REFUSED);
     };
-    let Some(mut grant) = store::hold_grant(tx, &code.grant_id).await? else {
+    let Some(grant) = store::hold_grant(tx, &code.grant_id).await? else {
         return Ok(REFUSED);
     };
     let same_place = offer.redirect_uri.as_deref();
@@ -118,15 +134,29 @@ async fn exchange_code(
     let Some(code) = code.filter(|code| code.used_at.is_none()) else {
         return end(tx, grant, now).await;
     };
+    if now >= code.expires_at {
+        return Ok(REFUSED);
+    }
+    store::use_code(tx, &offer.hash, now).await?;
+    begin(tx, grant, party, now).await
+}
+
+/// The first use of a grant, with a refresh token if the client may have one.
+async fn begin(
+    tx: &mut Tx,
+    mut grant: UserGrant,
+    party: &Party,
+    now: Timestamp,
+) -> Result<Outcome, DbError> {
+    const REFUSED: Outcome = Outcome::Refused(OAuthError::InvalidGrant);
     let Some((client, cap)) = standing(tx, &grant, party, now).await? else {
         return Ok(REFUSED);
     };
     let scopes = grant.scopes.and(client.scopes).and(cap);
-    if now >= code.expires_at || grant.is_over(now) || scopes.is_empty() {
+    if grant.is_over(now) || scopes.is_empty() {
         return Ok(REFUSED);
     }
-    store::use_code(tx, &offer.hash, now).await?;
-    let refresh_token = begin(tx, &mut grant, &client, party, now).await?;
+    let refresh_token = first_use(tx, &mut grant, &client, party, now).await?;
     Ok(Outcome::Allowed(Box::new(Allowed {
         grant,
         scopes,
@@ -134,8 +164,7 @@ async fn exchange_code(
     })))
 }
 
-/// The first use of a grant, with a refresh token if the client may have one.
-async fn begin(
+async fn first_use(
     tx: &mut Tx,
     grant: &mut UserGrant,
     client: &Client,
@@ -206,6 +235,39 @@ async fn exchange_refresh(
         scopes,
         refresh_token: Some(next),
     })))
+}
+
+async fn exchange_device(
+    tx: &mut Tx,
+    hash: &str,
+    party: &Party,
+    now: Timestamp,
+) -> Result<Outcome, DbError> {
+    const REFUSED: Outcome = Outcome::Refused(OAuthError::InvalidGrant);
+    let found = devices::hold_device(tx, hash).await?;
+    let Some(device) = found.filter(|device| device.client_id == party.client_id) else {
+        return Ok(REFUSED);
+    };
+    let mut interval = device.interval_seconds;
+    let refusal = match device.answer(now) {
+        Answer::Allowed(id) => {
+            devices::use_device(tx, hash, now).await?;
+            return match store::hold_grant(tx, &id).await? {
+                Some(grant) => begin(tx, grant, party, now).await,
+                None => Ok(REFUSED),
+            };
+        }
+        Answer::Pending => OAuthError::AuthorizationPending,
+        Answer::TooFast => {
+            interval += SLOWER_SECONDS;
+            OAuthError::SlowDown
+        }
+        Answer::Denied => OAuthError::AccessDenied,
+        Answer::Expired => OAuthError::ExpiredToken,
+        Answer::Used => OAuthError::InvalidGrant,
+    };
+    devices::note_poll(tx, hash, interval, now).await?;
+    Ok(Outcome::Refused(refusal))
 }
 
 /// The client as it is now and what the person may; `None` when the client was disabled or its secret has ended since

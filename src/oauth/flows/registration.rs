@@ -31,7 +31,7 @@ pub enum Unfit {
     NoRedirect,
     #[error("a client has at most 20 redirect URIs")]
     TooManyRedirects,
-    #[error("refresh_token goes with authorization_code")]
+    #[error("refresh_token goes with authorization_code or the device flow")]
     OnlyRefresh,
     #[error("a public client has no secret and cannot use client_credentials")]
     PublicSecret,
@@ -62,7 +62,7 @@ impl Registration {
         let all = GrantType::ALL.into_iter();
         let grant_types: Vec<GrantType> = all.filter(|known| chosen.contains(known)).collect();
         let has = |wanted| grant_types.contains(&wanted);
-        let for_users = has(GrantType::AuthorizationCode);
+        let for_users = has(GrantType::AuthorizationCode) || has(GrantType::DeviceCode);
         if grant_types.is_empty() {
             Err(Unfit::Nothing)
         } else if has(GrantType::AuthorizationCode) && redirect_uris.is_empty() {
@@ -167,6 +167,7 @@ mod tests {
                 Err(Unfit::PublicSecret),
             ),
             (vec![RefreshToken, AuthorizationCode], uri(), true, Ok(2)),
+            (vec![DeviceCode, RefreshToken], vec![], true, Ok(2)),
             (vec![ClientCredentials], vec![], false, Ok(1)),
         ] {
             let made = Registration::new(grant_types, uris, public);

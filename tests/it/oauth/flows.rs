@@ -1,6 +1,7 @@
 //! The flows in which a person lets an app act for them.
 
 mod attacks;
+mod devices;
 mod refreshing;
 mod revoking;
 

@@ -125,6 +125,7 @@ async fn the_metadata_is_true() {
         ("revocation_endpoint", Method::POST),
         ("introspection_endpoint", Method::POST),
         ("authorization_endpoint", Method::GET),
+        ("device_authorization_endpoint", Method::POST),
         ("jwks_uri", Method::GET),
         ("service_documentation", Method::GET),
     ] {
@@ -140,7 +141,12 @@ async fn the_metadata_is_true() {
     assert!(scopes.contains(&json!("users:read")));
     assert_eq!(
         server["grant_types_supported"],
-        json!(["client_credentials", "authorization_code", "refresh_token"])
+        json!([
+            "client_credentials",
+            "authorization_code",
+            "refresh_token",
+            "urn:ietf:params:oauth:grant-type:device_code"
+        ])
     );
     for (member, value) in [
         ("response_types_supported", "code"),
