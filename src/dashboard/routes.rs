@@ -3,7 +3,7 @@
 
 use super::api::{
     account, audit, credentials, customers, forgot, home, orders, products, second, security,
-    setup, sign_in, team,
+    settings, setup, sign_in, team,
 };
 use super::guard::guarded;
 use super::role::Role;
@@ -109,6 +109,8 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/team/{id}/role", FRESH_ADMIN, team::role),
         form("/dashboard/team/{id}/reset", FRESH_ADMIN, team::reset),
         form("/dashboard/team/{id}/disable", FRESH_ADMIN, team::disable),
+        page("/dashboard/settings", ADMIN, settings::get),
+        form("/dashboard/settings", ADMIN, settings::save),
         page("/dashboard/audit", ADMIN, audit::list),
 
         page("/dashboard/account", READ_ONLY, account::get),

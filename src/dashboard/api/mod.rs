@@ -10,6 +10,7 @@ pub mod orders;
 pub mod products;
 pub mod second;
 pub mod security;
+pub mod settings;
 pub mod setup;
 pub mod sign_in;
 pub mod team;
