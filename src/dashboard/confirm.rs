@@ -3,7 +3,7 @@
 
 use super::fields::Fields;
 use super::frame::{self, Frame};
-use super::staff::{PASSWORD_BYTES_MAX, Staff};
+use super::staff::{PASSWORD_BYTES_MAX, Session, Staff};
 use super::visit::{Visit, new_token, token_hash};
 use super::{guard, password, store};
 use crate::app::App;
@@ -11,6 +11,7 @@ use crate::error::Result;
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use platform::clock::Timestamp;
 use platform::db::DbError;
 use platform::secrets::Secret;
 use std::time::Duration;
@@ -82,6 +83,12 @@ fn ask(visit: &Visit, fields: &Fields, status: StatusCode, wrong: &str) -> Confi
     Confirmed::Asked(frame::page(status, &page))
 }
 
+/// How long a session can still last.
+pub fn left(session: &Session, now: Timestamp) -> Duration {
+    let left = session.expires_at.micros() - now.micros();
+    Duration::from_micros(u64::try_from(left).unwrap_or_default())
+}
+
 /// Whether a form of somebody who is signed in may do what it says, or what to answer instead.
 pub async fn confirm(app: &App, visit: &Visit, fields: &Fields) -> Result<Confirmed> {
     let (Some(staff), Some(session)) = (visit.staff(), visit.session()) else {
@@ -126,8 +133,6 @@ pub async fn confirm(app: &App, visit: &Visit, fields: &Fields) -> Result<Confir
     if !proved? {
         return Ok(Confirmed::Asked(frame::see_other("/dashboard/sign-in")));
     }
-    let left = session.expires_at.micros() - now.micros();
-    let left = Duration::from_micros(u64::try_from(left).unwrap_or_default());
-    let cookie = guard::session_cookie(&token, left);
+    let cookie = guard::session_cookie(&token, left(session, now));
     Ok(Confirmed::Now(visit.proved(Secret::new(token)), cookie))
 }

@@ -39,17 +39,35 @@ impl Qr {
 
 #[cfg(test)]
 mod tests {
-    use super::Qr;
+    use super::{MARGIN, Qr, QrCode, QrCodeEcc};
+    use std::collections::HashSet;
+
+    const TEXT: &str = "otpauth://totp/Shop:ada@example.com?secret=GEZDGNBVGY3TQOJQ";
 
     #[test]
     fn a_text_becomes_a_picture_with_a_margin() {
-        let qr = Qr::new("otpauth://totp/Shop:ada@example.com?secret=GEZDGNBVGY3TQOJQ").unwrap();
+        let qr = Qr::new(TEXT).unwrap();
         assert_eq!((qr.size - 8 - 17) % 4, 0);
         assert!(
             qr.path.starts_with("M4 4h7v1h-7z"),
             "the corner mark: {}",
             qr.path
         );
+        // Every dark module is in the path, and nothing else.
+        let mut drawn = HashSet::new();
+        for run in qr.path.split_terminator('z') {
+            let rest = run.strip_prefix('M').unwrap();
+            let (left, rest) = rest.split_once(' ').unwrap();
+            let mut parts = rest.split('h');
+            let top: i32 = parts.next().unwrap().parse().unwrap();
+            let width = parts.next().unwrap().strip_suffix("v1").unwrap();
+            let (left, width): (i32, i32) = (left.parse().unwrap(), width.parse().unwrap());
+            drawn.extend((left..left + width).map(|x| (x - MARGIN, top - MARGIN)));
+        }
+        let code = QrCode::encode_text(TEXT, QrCodeEcc::Medium).unwrap();
+        for (x, y) in (0..code.size()).flat_map(|y| (0..code.size()).map(move |x| (x, y))) {
+            assert_eq!(drawn.contains(&(x, y)), code.get_module(x, y), "{x} {y}");
+        }
         assert!(Qr::new(&"x".repeat(4_000)).is_none());
     }
 }

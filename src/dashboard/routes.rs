@@ -3,8 +3,8 @@
 
 use super::api::{
     account, apps, audit, authorize, credentials, customers, device, flows, forgot, home, imports,
-    orders, product_edit, products, second, security, setup, sign_in, stock, team, try_it,
-    variants,
+    orders, product_edit, products, second, security, settings, setup, sign_in, stock, team,
+    try_it, variants,
 };
 use super::guard::guarded;
 use super::role::Role;
@@ -131,6 +131,8 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/team/{id}/role", FRESH_ADMIN, team::role),
         form("/dashboard/team/{id}/reset", FRESH_ADMIN, team::reset),
         form("/dashboard/team/{id}/disable", FRESH_ADMIN, team::disable),
+        page("/dashboard/settings", ADMIN, settings::get),
+        form("/dashboard/settings", ADMIN, settings::save),
         page("/dashboard/audit", ADMIN, audit::list),
 
         page("/dashboard/account", READ_ONLY, account::get),

@@ -373,6 +373,17 @@ pub async fn insert_shop(tx: &mut Tx, shop: &Shop, now: Timestamp) -> Result<(),
     .map(drop)
 }
 
+/// Changes the shop.
+pub async fn set_shop(tx: &mut Tx, shop: &Shop, now: Timestamp) -> Result<(), DbError> {
+    let sql = "UPDATE shop SET name = $1, currency = $2, time_zone = $3, updated_at = $4 WHERE id = 'shop'";
+    tx.execute(
+        sql,
+        params![shop.name, shop.currency.as_str(), shop.time_zone, now],
+    )
+    .await
+    .map(drop)
+}
+
 // ---- audit log ---------------------------------------------------------------------------------
 
 /// Something that somebody did.

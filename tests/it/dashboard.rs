@@ -209,6 +209,10 @@ async fn sessions_are_listed_and_can_be_ended() {
     here.sign_in(OWNER, PASSWORD).await;
     there.sign_in(OWNER, PASSWORD).await;
     let page = here.get("/dashboard/security").await.text();
+    assert!(
+        page.contains("Unnamed program") && page.contains("just now"),
+        "{page}"
+    );
     let path = browser::between(&page, "action=\"/dashboard/security/sessions/ses_", "\"");
     let path = format!("/dashboard/security/sessions/ses_{path}");
     assert_eq!(
@@ -243,7 +247,12 @@ async fn a_password_is_changed_with_the_present_one_and_ends_other_sessions() {
     };
     let path = "/dashboard/security/password";
     assert_eq!(here.submit(path, &form("wrong")).await.status, 422);
+    let mut stolen = Browser::new(&app);
+    stolen.cookies = here.cookies.clone();
     assert_eq!(here.submit(path, &form(PASSWORD)).await.status, 303);
+    assert_ne!(here.cookies, stolen.cookies);
+    let gone = stolen.get("/dashboard").await;
+    assert_eq!(gone.status, 303, "the old token of this session");
     assert_eq!(there.get("/dashboard").await.status, 303);
     assert_eq!(here.get("/dashboard").await.status, 200);
     assert_eq!(

@@ -16,6 +16,7 @@ pub mod product_edit;
 pub mod products;
 pub mod second;
 pub mod security;
+pub mod settings;
 pub mod setup;
 pub mod sign_in;
 pub mod stock;

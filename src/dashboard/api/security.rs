@@ -6,12 +6,12 @@ use crate::dashboard::fields::Fields;
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::show::When;
 use crate::dashboard::staff::{Session, check_password};
-use crate::dashboard::visit::{Form, SignedIn};
-use crate::dashboard::{password as passwords, second, store};
+use crate::dashboard::visit::{Form, SignedIn, new_token, token_hash};
+use crate::dashboard::{guard, password as passwords, second, store};
 use crate::error::{Result, not_found};
 use askama::Template;
 use axum::extract::{OriginalUri, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use platform::db::DbError;
 use platform::http::Path;
@@ -119,7 +119,8 @@ pub async fn get(
     show(&app, &signed_in, StatusCode::OK, ("", done)).await
 }
 
-/// `POST /dashboard/security/password`. Asks for the present one: a screen left alone must not be enough.
+/// `POST /dashboard/security/password`. Asks for the present one: a screen left alone must not be enough. Other sessions
+/// end, and this one goes on under another token: whoever learned the old one is out.
 pub async fn password(
     State(app): State<App>,
     signed_in: SignedIn,
@@ -144,18 +145,25 @@ pub async fn password(
         }
     }
     let hash = passwords::hash(Secret::new(chosen.to_owned())).await?;
+    let token = new_token();
+    let token_hash = token_hash(&token).unwrap_or_default();
+    let left = confirm::left(&signed_in.session, now);
     let changed: std::result::Result<(), DbError> = app
         .db
         .write(async move |tx| {
             let id = &signed_in.staff.id;
             store::set_password(tx, id, &hash, now).await?;
             store::end_sessions(tx, id, Some(&signed_in.session.id)).await?;
+            store::prove_session(tx, &signed_in.session.id, &token_hash, now).await?;
             let object = ("staff", id.as_str());
             store::note(tx, signed_in.doer(), "staff.password_changed", object).await
         })
         .await;
     changed?;
-    Ok(frame::see_other("/dashboard/security?done=password"))
+    let mut response = frame::see_other("/dashboard/security?done=password");
+    let cookie = guard::session_cookie(&token, left);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    Ok(response)
 }
 
 /// `POST /dashboard/security/sessions/{id}/end`.

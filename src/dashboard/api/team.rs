@@ -143,19 +143,29 @@ fn may_change(signed_in: &SignedIn, staff: &Staff) -> bool {
     !own && signed_in.staff.role.covers(staff.role)
 }
 
-/// The account to be changed, or why not. Within the transaction that changes it: its role may have just changed.
+/// What the role of who is signed in covers at this moment, not when the page was asked for.
+async fn role_now(
+    tx: &mut platform::db::Tx,
+    signed_in: &SignedIn,
+) -> std::result::Result<Role, Refused> {
+    store::hold_team(tx).await?;
+    let by = store::find_open(tx, signed_in.staff.id.as_str()).await?;
+    let role = by.map(|by| by.role);
+    role.filter(|role| role.covers(Role::Admin))
+        .ok_or(Refused::NotYours)
+}
+
+/// The account to be changed, or why not; within the transaction that changes it.
 async fn changeable(
     tx: &mut platform::db::Tx,
     signed_in: &SignedIn,
     id: &str,
-) -> std::result::Result<Staff, Refused> {
-    store::hold_team(tx).await.map_err(AccountError::from)?;
-    let staff = store::find(tx, id).await.map_err(AccountError::from)?;
+) -> std::result::Result<(Role, Staff), Refused> {
+    let by = role_now(tx, signed_in).await?;
+    let staff = store::find(tx, id).await?;
     let staff = staff.ok_or_else(|| AccountError::Unknown(id.to_owned()))?;
-    let by = store::find_open(tx, signed_in.staff.id.as_str()).await;
-    let by = by.map_err(AccountError::from)?;
-    match by.is_some_and(|by| by.role.covers(staff.role)) && may_change(signed_in, &staff) {
-        true => Ok(staff),
+    match by.covers(staff.role) && may_change(signed_in, &staff) {
+        true => Ok((by, staff)),
         false => Err(Refused::NotYours),
     }
 }
@@ -247,6 +257,9 @@ pub async fn invite(
     let made = app
         .db
         .write(async move |tx| {
+            if !role_now(tx, &by).await?.covers(role) {
+                return Err(Refused::NotYours);
+            }
             let staff = accounts::make(tx, by.doer(), &to, role).await?;
             link_or_mail(tx, &staff, mail, now).await
         })
@@ -288,7 +301,7 @@ pub async fn reset(
     let made = app
         .db
         .write(async move |tx| {
-            let staff = changeable(tx, &by, &id).await?;
+            let (_, staff) = changeable(tx, &by, &id).await?;
             accounts::ask_reset(tx, by.doer(), &staff).await?;
             let link = link_or_mail(tx, &staff, mail, now).await?;
             Ok::<_, Refused>((staff.email, link))
@@ -309,12 +322,13 @@ pub async fn role(
     Path(id): Path,
     Form(typed): Form,
 ) -> Result<Response> {
-    let role = Role::parse(typed.get("role")).filter(|role| signed_in.staff.role.covers(*role));
+    let role = Role::parse(typed.get("role"));
     let by = signed_in.clone();
     let changed = app
         .db
         .write(async move |tx| {
-            let staff = changeable(tx, &by, &id).await?;
+            let (covers, staff) = changeable(tx, &by, &id).await?;
+            let role = role.filter(|role| covers.covers(*role));
             let role = role.ok_or(Refused::NotYours)?;
             Ok::<_, Refused>(accounts::change_role(tx, by.doer(), staff.id.as_str(), role).await?)
         })
@@ -336,7 +350,7 @@ pub async fn disable(
     let closed = app
         .db
         .write(async move |tx| {
-            let staff = changeable(tx, &by, &id).await?;
+            let (_, staff) = changeable(tx, &by, &id).await?;
             if !staff.email.eq_ignore_ascii_case(&name) {
                 return Ok(false);
             }

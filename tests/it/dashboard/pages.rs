@@ -512,3 +512,50 @@ async fn a_developer_cannot_make_or_rotate_credentials_that_may_more_than_the_ro
     let revoked = developer.post(&format!("{path}/revoke"), &name).await;
     assert_eq!(revoked.status, 303, "stopping is not granting");
 }
+
+#[tokio::test]
+async fn the_shop_is_changed_and_shown_everywhere_at_once() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let path = "/dashboard/settings";
+    let page = owner.get(path).await.text();
+    for kept in [
+        "value=\"Teapots &#38; more\"",
+        "<option selected>USD</option>",
+        "value=\"Europe/Vienna\"",
+    ] {
+        assert!(page.contains(kept), "{kept} in {page}");
+    }
+    let form = |shop: &str, currency: &str, zone: &str| {
+        [("shop", shop), ("currency", currency), ("time_zone", zone)]
+            .map(|(name, value)| (name, value.to_owned()))
+    };
+    for (shop, currency, zone, said) in [
+        (" ", "EUR", "UTC", "name of 1 to 100"),
+        ("Cups", "eur", "UTC", "one of the currencies"),
+        ("Cups", "EUR", "Mars/Olympus", "time zone such as"),
+    ] {
+        let refused = owner.post(path, &form(shop, currency, zone)).await;
+        assert_eq!(refused.status, 422);
+        assert!(refused.text().contains(said), "{}", refused.text());
+    }
+    assert!(
+        owner
+            .get("/dashboard")
+            .await
+            .text()
+            .contains("Teapots &#38; more")
+    );
+    let saved = owner.post(path, &form("Cups", "EUR", "Asia/Tokyo")).await;
+    assert_eq!(saved.header("location"), "/dashboard/settings?done=saved");
+    let home = owner.get("/dashboard").await.text();
+    assert!(home.contains("Cups") && !home.contains("Teapots"), "{home}");
+    assert!(home.contains("EUR"), "{home}");
+    let audit = owner.get("/dashboard/audit").await.text();
+    assert!(
+        audit.contains("Shop changed") && audit.contains("Asia/Tokyo"),
+        "{audit}"
+    );
+    let mut operator = browser::member(&app, "op@example.com", Role::Operator).await;
+    assert_eq!(operator.get(path).await.status, 403);
+}

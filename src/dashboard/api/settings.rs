@@ -1,0 +1,81 @@
+//! `/dashboard/settings`: the shop, as it was set up.
+
+use crate::app::App;
+use crate::dashboard::fields::Fields;
+use crate::dashboard::frame::{self, Frame};
+use crate::dashboard::staff::Shop;
+use crate::dashboard::store;
+use crate::dashboard::visit::{Form, SignedIn, Visit};
+use crate::error::Result;
+use crate::money::Currency;
+use askama::Template;
+use axum::extract::{OriginalUri, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use platform::db::DbError;
+
+#[derive(Template)]
+#[template(path = "settings.html")]
+struct SettingsPage<'a> {
+    frame: Frame,
+    shop: &'a str,
+    currency: &'a str,
+    time_zone: &'a str,
+    currencies: Vec<&'static str>,
+    /// The field at fault and what was expected.
+    wrong: (&'a str, &'a str),
+    done: bool,
+}
+
+fn show(visit: &Visit, typed: (&str, &str, &str), wrong: (&str, &str), done: bool) -> Response {
+    let (shop, currency, time_zone) = typed;
+    let page = SettingsPage {
+        frame: Frame::new(visit, "Settings"),
+        shop,
+        currency,
+        time_zone,
+        currencies: Currency::codes(),
+        wrong,
+        done,
+    };
+    let status = match wrong.1 {
+        "" => StatusCode::OK,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    frame::page(status, &page)
+}
+
+/// `GET /dashboard/settings`.
+pub async fn get(signed_in: SignedIn, OriginalUri(uri): OriginalUri) -> Response {
+    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
+    let shop = &signed_in.shop;
+    let stored = (&*shop.name, shop.currency.as_str(), &*shop.time_zone);
+    let done = asked.get("done") == "saved";
+    show(&signed_in.visit, stored, ("", ""), done)
+}
+
+/// `POST /dashboard/settings`.
+pub async fn save(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Form(typed): Form,
+) -> Result<Response> {
+    let given = ["shop", "currency", "time_zone"].map(|name| typed.get(name));
+    let shop = match Shop::parse(given[0], given[1], given[2]) {
+        Ok(shop) => shop,
+        Err(wrong) => {
+            let typed = (given[0], given[1], given[2]);
+            return Ok(show(&signed_in.visit, typed, wrong, false));
+        }
+    };
+    let now = signed_in.visit.now();
+    let saved: std::result::Result<(), DbError> = app
+        .db
+        .write(async move |tx| {
+            store::set_shop(tx, &shop, now).await?;
+            store::note(tx, signed_in.doer(), "shop.changed", ("shop", "shop")).await
+        })
+        .await;
+    saved?;
+    Ok(frame::see_other("/dashboard/settings?done=saved"))
+}
