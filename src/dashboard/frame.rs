@@ -32,7 +32,7 @@ const fn entry(path: &'static str, name: &'static str, sign: &'static str, least
 }
 
 /// The pages that can be gone to from everywhere, in the order in which they are shown.
-pub const NAVIGATION: [Entry; 6] = [
+pub const NAVIGATION: [Entry; 7] = [
     entry("/dashboard", "Home", "home", Role::ReadOnly),
     entry("/dashboard/orders", "Orders", "orders", Role::ReadOnly),
     entry(
@@ -51,6 +51,12 @@ pub const NAVIGATION: [Entry; 6] = [
         "/dashboard/credentials",
         "API credentials",
         "key",
+        Role::Developer,
+    ),
+    entry(
+        "/dashboard/requests",
+        "Requests",
+        "requests",
         Role::Developer,
     ),
     entry("/dashboard/audit", "Audit log", "audit", Role::Admin),

@@ -20,6 +20,7 @@ pub mod guard;
 pub mod multipart;
 pub mod password;
 pub mod product_form;
+pub mod requests;
 pub mod role;
 pub mod routes;
 pub mod show;
@@ -27,6 +28,8 @@ pub mod staff;
 pub mod store;
 pub mod throttle;
 pub mod visit;
+
+use platform::http::Recent;
 
 pub use guard::CONTENT_SECURITY_POLICY;
 pub use role::Role;
@@ -36,6 +39,9 @@ pub use routes::{Needs, router, routes};
 #[derive(Debug, Default)]
 pub struct Dashboard {
     pub throttle: throttle::Throttle,
+    /// The last requests to this process.
+    pub requests: Recent,
+    pub tails: api::tail::Tails,
 }
 
 /// What to say at the start about a `public_url` under which browsers refuse the dashboard's cookies; nothing

@@ -9,7 +9,7 @@ pub enum Role {
     Owner,
     /// Everything but what belongs to the owner.
     Admin,
-    /// Works on orders.
+    /// Works on orders, products and stock.
     Operator,
     /// Works on API credentials.
     Developer,

@@ -2,8 +2,8 @@
 //! see it.
 
 use super::api::{
-    account, audit, credentials, customers, home, imports, orders, product_edit, products, setup,
-    sign_in, stock, variants,
+    account, audit, credentials, customers, home, imports, orders, product_edit, products,
+    requests, setup, sign_in, stock, tail, variants,
 };
 use super::guard::guarded;
 use super::role::Role;
@@ -95,6 +95,11 @@ pub fn routes() -> Vec<Route> {
         page("/dashboard/credentials/{id}", DEVELOPER, credentials::get),
         form("/dashboard/credentials/{id}/rotate", DEVELOPER, credentials::rotate),
         form("/dashboard/credentials/{id}/revoke", DEVELOPER, credentials::revoke),
+
+        page("/dashboard/requests", DEVELOPER, requests::list),
+        page("/dashboard/requests/errors", DEVELOPER, requests::errors),
+        page("/dashboard/requests/live", DEVELOPER, tail::follow),
+        page("/dashboard/requests/{id}", DEVELOPER, requests::get),
 
         page("/dashboard/audit", ADMIN, audit::list),
 

@@ -4,6 +4,7 @@ mod attacks;
 mod browser;
 mod catalog;
 mod pages;
+mod requests;
 
 use crate::app::TestApp;
 use crate::program::{Place, told};

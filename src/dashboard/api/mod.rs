@@ -9,9 +9,11 @@ pub mod imports;
 pub mod orders;
 pub mod product_edit;
 pub mod products;
+pub mod requests;
 pub mod setup;
 pub mod sign_in;
 pub mod stock;
+pub mod tail;
 pub mod variants;
 
 use crate::app::App;

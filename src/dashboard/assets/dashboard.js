@@ -38,3 +38,32 @@ for (const form of document.querySelectorAll("form[method=post]")) {
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
+
+// The request log goes on by itself while it is followed.
+const ROWS_MAX = 200;
+for (const button of document.querySelectorAll("[data-live]")) {
+  const rows = document.querySelector("[data-rows]");
+  if (!rows || !button.dataset.live) continue;
+  let source = null;
+  const stop = () => {
+    source?.close();
+    source = null;
+    button.textContent = "Follow";
+    button.setAttribute("aria-pressed", "false");
+  };
+  const start = () => {
+    source = new EventSource(button.dataset.live);
+    button.textContent = "Following";
+    button.setAttribute("aria-pressed", "true");
+    source.addEventListener("message", (event) => {
+      document.querySelector("[data-empty]")?.remove();
+      rows.insertAdjacentHTML("afterbegin", event.data);
+      while (rows.rows.length > ROWS_MAX) rows.deleteRow(-1);
+    });
+    // While the browser tries again the state is another.
+    source.addEventListener("error", () => source?.readyState === EventSource.CLOSED && stop());
+  };
+  button.hidden = false;
+  stop();
+  button.addEventListener("click", () => (source ? stop() : start()));
+}
