@@ -41,4 +41,5 @@ pub static MIGRATIONS: &[Migration] = &[
         "0015_notification_category.sql"
     ),
     shared!(20, "dashboard", "0020_dashboard.sql"),
+    shared!(27, "jobs_list", "0027_jobs_list.sql"),
 ];

@@ -2,8 +2,8 @@
 //! see it.
 
 use super::api::{
-    account, audit, credentials, customers, home, imports, orders, product_edit, products,
-    requests, setup, sign_in, stock, tail, variants,
+    account, audit, credentials, customers, home, imports, jobs, order_moves, orders, product_edit,
+    products, requests, setup, sign_in, stock, tail, variants,
 };
 use super::guard::guarded;
 use super::role::Role;
@@ -69,9 +69,12 @@ pub fn routes() -> Vec<Route> {
         page("/dashboard", READ_ONLY, home::get),
         page("/dashboard/orders", READ_ONLY, orders::list),
         page("/dashboard/orders/{id}", READ_ONLY, orders::get),
-        form("/dashboard/orders/{id}/confirm", OPERATOR, orders::confirm),
-        form("/dashboard/orders/{id}/complete", OPERATOR, orders::complete),
-        form("/dashboard/orders/{id}/cancel", OPERATOR, orders::cancel),
+        page("/dashboard/orders/{id}/confirm", OPERATOR, order_moves::ask_confirm),
+        form("/dashboard/orders/{id}/confirm", OPERATOR, order_moves::confirm),
+        page("/dashboard/orders/{id}/complete", OPERATOR, order_moves::ask_complete),
+        form("/dashboard/orders/{id}/complete", OPERATOR, order_moves::complete),
+        page("/dashboard/orders/{id}/cancel", OPERATOR, order_moves::ask_cancel),
+        form("/dashboard/orders/{id}/cancel", OPERATOR, order_moves::cancel),
         page("/dashboard/products", READ_ONLY, products::list),
         page("/dashboard/products/new", OPERATOR, product_edit::new),
         form("/dashboard/products/new", OPERATOR, product_edit::create),
@@ -101,6 +104,8 @@ pub fn routes() -> Vec<Route> {
         page("/dashboard/requests/live", DEVELOPER, tail::follow),
         page("/dashboard/requests/{id}", DEVELOPER, requests::get),
 
+        page("/dashboard/jobs", ADMIN, jobs::list),
+        form("/dashboard/jobs/{id}/retry", ADMIN, jobs::retry),
         page("/dashboard/audit", ADMIN, audit::list),
 
         page("/dashboard/account", READ_ONLY, account::get),

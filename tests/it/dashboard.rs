@@ -5,6 +5,7 @@ mod browser;
 mod catalog;
 mod pages;
 mod requests;
+mod work;
 
 use crate::app::TestApp;
 use crate::program::{Place, told};

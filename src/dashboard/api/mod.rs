@@ -6,6 +6,8 @@ pub mod credentials;
 pub mod customers;
 pub mod home;
 pub mod imports;
+pub mod jobs;
+pub mod order_moves;
 pub mod orders;
 pub mod product_edit;
 pub mod products;

@@ -58,7 +58,11 @@ async fn an_order_is_moved_by_forms_as_by_the_api() {
         page.contains("/confirm\"") && page.contains("/cancel\"") && !page.contains("/complete\"")
     );
     let version = |text: &str| browser::between(text, "name=\"version\" value=\"", "\"");
-    let seen = [("version", version(&page))];
+    let asked = owner.get(&format!("{path}/confirm")).await.text();
+    assert!(asked.contains("39.98\u{a0}USD") && asked.contains("<td class=\"amount\">3</td>"));
+    let seen = [("version", version(&asked))];
+    let early = owner.get(&format!("{path}/complete")).await;
+    assert_eq!(early.status, 409, "it is not confirmed yet");
     let done = owner.post(&format!("{path}/confirm"), &seen).await;
     assert_eq!(
         (done.status, done.header("location")),
@@ -72,8 +76,18 @@ async fn an_order_is_moved_by_forms_as_by_the_api() {
     assert!(stale.text().contains("changed by somebody else"));
     let page = owner.get(&format!("{path}?done=confirmed")).await.text();
     assert!(page.contains("The order is confirmed") && page.contains("by owner@example.com"));
+    let shipped = owner.get(&format!("{path}/complete")).await.text();
+    assert!(shipped.contains("5 → <strong>3</strong>"), "{shipped}");
+    let asked = owner.get(&format!("{path}/cancel")).await.text();
+    for effect in [
+        "2 → <strong>0</strong>",
+        "3 → <strong>5</strong>",
+        "39.98\u{a0}USD → <strong>0.00\u{a0}USD</strong>",
+    ] {
+        assert!(asked.contains(effect), "{effect} in {asked}");
+    }
     let fields = [
-        ("version", version(&page)),
+        ("version", version(&asked)),
         ("reason", "changed her mind".to_owned()),
     ];
     assert_eq!(
@@ -81,7 +95,11 @@ async fn an_order_is_moved_by_forms_as_by_the_api() {
         303
     );
     let page = owner.get(&path).await.text();
-    assert!(page.contains("changed her mind") && !page.contains("name=\"version\""));
+    assert!(
+        page.contains("changed her mind")
+            && !page.contains("/confirm\"")
+            && !page.contains("/cancel\"")
+    );
     let again = [("version", "4".to_owned())];
     let again = owner.post(&format!("{path}/confirm"), &again).await;
     assert!((400..500).contains(&again.status), "{}", again.status);
@@ -122,6 +140,15 @@ async fn orders_are_found_and_paged() {
         owner.get("/dashboard/orders?cursor=forged").await.status,
         400
     );
+    for (query, view) in [
+        ("", "All"),
+        ("?status=pending&payment=&fulfillment=", "To confirm"),
+        ("?status=confirmed&fulfillment=unfulfilled", "To ship"),
+    ] {
+        let page = owner.get(&format!("/dashboard/orders{query}")).await.text();
+        let here = format!("aria-current=\"page\">{view}</a>");
+        assert!(page.contains(&here), "{query} in {page}");
+    }
 }
 
 #[tokio::test]
