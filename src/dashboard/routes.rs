@@ -3,7 +3,7 @@
 
 use super::api::{
     account, audit, credentials, customers, home, imports, jobs, order_moves, orders, product_edit,
-    products, requests, setup, sign_in, stock, tail, variants,
+    products, requests, search, setup, sign_in, stock, tail, variants,
 };
 use super::guard::guarded;
 use super::role::Role;
@@ -67,6 +67,7 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/sign-out", READ_ONLY, sign_in::sign_out),
 
         page("/dashboard", READ_ONLY, home::get),
+        page("/dashboard/search", READ_ONLY, search::get),
         page("/dashboard/orders", READ_ONLY, orders::list),
         page("/dashboard/orders/{id}", READ_ONLY, orders::get),
         page("/dashboard/orders/{id}/confirm", OPERATOR, order_moves::ask_confirm),

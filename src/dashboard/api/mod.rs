@@ -12,6 +12,7 @@ pub mod orders;
 pub mod product_edit;
 pub mod products;
 pub mod requests;
+pub mod search;
 pub mod setup;
 pub mod sign_in;
 pub mod stock;

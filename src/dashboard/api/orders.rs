@@ -52,7 +52,8 @@ pub fn rows(orders: &[Order], signed_in: &SignedIn) -> Vec<Row> {
     orders.iter().map(row).collect()
 }
 
-fn buyer(order: &Order) -> String {
+/// Who bought, as lists name them.
+pub fn buyer(order: &Order) -> String {
     let user_id = || order.user_id.as_ref().map(ToString::to_string);
     order
         .email

@@ -4,6 +4,7 @@ use super::browser::{self, Browser, OWNER, PASSWORD};
 use crate::app::TestApp;
 use serde_json::json;
 use std::time::Duration;
+use tradepost::dashboard::Role;
 
 async fn owner(app: &TestApp) -> Browser {
     browser::set_up(app).await;
@@ -338,4 +339,60 @@ async fn files_have_names_of_their_content_and_are_kept() {
             "what is kept for all has no cookie"
         );
     }
+}
+
+#[tokio::test]
+async fn pages_and_objects_are_found_by_what_one_types_or_pastes() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let id = order(&app).await;
+    let api = app.client("users:write products:read").await;
+    let user = json!({ "username": "grace", "email": "grace@example.com" });
+    let user = api.post("/v2/users", user).await.json()["id"].clone();
+    let user = user.as_str().unwrap();
+    let product = api.get("/v2/products").await.json()[0].clone();
+    let variant = product["variants"][0]["id"].as_str().unwrap();
+    let product = product["id"].as_str().unwrap();
+    for (q, found) in [
+        ("1001", format!("/dashboard/orders/{id}")),
+        ("%231001", format!("/dashboard/orders/{id}")),
+        ("ADA@example.com", format!("/dashboard/orders/{id}")),
+        (&id, format!("/dashboard/orders/{id}")),
+        ("teapot", format!("/dashboard/products/{product}")),
+        ("TEAPOT", format!("/dashboard/products/{product}")),
+        (product, format!("/dashboard/products/{product}")),
+        (variant, format!("/dashboard/products/{product}")),
+        ("grace@", format!("/dashboard/customers/{user}")),
+        (user, format!("/dashboard/customers/{user}")),
+        ("audit", "/dashboard/audit".to_owned()),
+        ("cli_abc", "/dashboard/credentials/cli_abc".to_owned()),
+        (
+            "01a2135f-626c-7c0d-99f0-aa5f6de9119e",
+            "/dashboard/requests/01a2135f-626c-7c0d-99f0-aa5f6de9119e".to_owned(),
+        ),
+    ] {
+        for part in ["", "&part=results"] {
+            let page = owner.get(&format!("/dashboard/search?q={q}{part}")).await;
+            assert_eq!(page.status, 200, "{q}");
+            let page = page.text();
+            let results = page.split("<main").last().unwrap();
+            assert!(
+                results.contains(&format!("href=\"{found}\"")),
+                "{q}: {results}"
+            );
+            assert_eq!(page.contains("<nav"), part.is_empty(), "{q}");
+        }
+    }
+    let none = owner.get("/dashboard/search?q=%3Cb%3Enothing").await.text();
+    assert!(
+        none.contains("Nothing is called “&#60;b&#62;nothing”"),
+        "{none}"
+    );
+    assert_eq!(
+        owner.get("/dashboard/search?q=%00&part=x").await.status,
+        200
+    );
+    let mut reader = browser::member(&app, "reader@example.com", Role::ReadOnly).await;
+    let page = reader.get("/dashboard/search?q=cli_abc").await.text();
+    assert!(!page.contains("/dashboard/credentials"), "{page}");
 }
