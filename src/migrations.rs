@@ -42,4 +42,5 @@ pub static MIGRATIONS: &[Migration] = &[
     ),
     shared!(20, "dashboard", "0020_dashboard.sql"),
     shared!(27, "jobs_list", "0027_jobs_list.sql"),
+    shared!(28, "audit_filters", "0028_audit_filters.sql"),
 ];

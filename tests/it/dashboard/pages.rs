@@ -396,3 +396,34 @@ async fn pages_and_objects_are_found_by_what_one_types_or_pastes() {
     let page = reader.get("/dashboard/search?q=cli_abc").await.text();
     assert!(!page.contains("/dashboard/credentials"), "{page}");
 }
+
+#[tokio::test]
+async fn the_audit_log_is_filtered_by_who_what_and_when() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let mut other = browser::member(&app, "other@example.com", Role::Operator).await;
+    let id = order(&app).await;
+    let path = format!("/dashboard/orders/{id}");
+    let step = [("version", "1".to_owned())];
+    let done = other.post(&format!("{path}/confirm"), &step).await;
+    assert_eq!(done.status, 303, "{}", done.text());
+    app.clock.advance(Duration::from_secs(3600));
+    let step = [("version", "2".to_owned())];
+    let done = owner.post(&format!("{path}/complete"), &step).await;
+    assert_eq!(done.status, 303, "{}", done.text());
+    for (query, confirmed, completed) in [
+        ("", true, true),
+        ("who=other%40example.com", true, false),
+        ("action=order.completed", false, true),
+        (&*format!("object={id}"), true, true),
+        (&format!("object={id}&who={OWNER}"), false, true),
+        ("object=nothing", false, false),
+        ("from=2030-01-01T00:00:00", false, false),
+        ("to=2000-01-01T00:00:00", false, false),
+        ("from=nonsense", true, true),
+    ] {
+        let page = owner.get(&format!("/dashboard/audit?{query}")).await.text();
+        assert_eq!(page.contains(">Order confirmed<"), confirmed, "{query}");
+        assert_eq!(page.contains(">Order completed<"), completed, "{query}");
+    }
+}

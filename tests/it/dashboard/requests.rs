@@ -66,8 +66,8 @@ async fn requests_are_listed_filtered_and_explained() {
     }
     let none = owner.get("/dashboard/requests?route=/v2/users").await;
     assert!(none.text().contains("No request fits"));
-    let pages = owner.get("/dashboard/requests?pages=yes").await.text();
-    assert!(pages.contains("GET /dashboard/requests"));
+    let shown = "GET /dashboard/requests<";
+    until(&app, &mut owner, "/dashboard/requests?pages=yes", shown).await;
 
     let page = owner.get(&format!("/dashboard/requests/{id}")).await.text();
     assert!(
