@@ -44,4 +44,6 @@ pub static MIGRATIONS: &[Migration] = &[
     shared!(21, "oauth_flows", "0021_oauth_flows.sql"),
     shared!(22, "oauth_devices", "0022_oauth_devices.sql"),
     shared!(25, "sign_in", "0025_sign_in.sql"),
+    shared!(27, "jobs_list", "0027_jobs_list.sql"),
+    shared!(28, "audit_filters", "0028_audit_filters.sql"),
 ];

@@ -193,6 +193,7 @@ pub fn stack(app: &App, log: Option<Box<dyn std::io::Write + Send>>) -> Stack {
         trusted_proxies: app.config.trusted_proxies.clone(),
         https: app.config.public_url.starts_with("https://"),
     };
+    let log = log.map(|out| (out, app.dashboard.requests.clone()));
     Stack::new(router(app.clone()), app.clock.clone(), log, front)
 }
 

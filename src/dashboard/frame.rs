@@ -32,7 +32,7 @@ const fn entry(path: &'static str, name: &'static str, sign: &'static str, least
 }
 
 /// The pages that can be gone to from everywhere, in the order in which they are shown.
-pub const NAVIGATION: [Entry; 8] = [
+pub const NAVIGATION: [Entry; 10] = [
     entry("/dashboard", "Home", "home", Role::ReadOnly),
     entry("/dashboard/orders", "Orders", "orders", Role::ReadOnly),
     entry(
@@ -54,6 +54,13 @@ pub const NAVIGATION: [Entry; 8] = [
         Role::Developer,
     ),
     entry("/dashboard/team", "Team", "customers", Role::Admin),
+    entry(
+        "/dashboard/requests",
+        "Requests",
+        "requests",
+        Role::Developer,
+    ),
+    entry("/dashboard/jobs", "Jobs", "jobs", Role::Admin),
     entry("/dashboard/audit", "Audit log", "audit", Role::Admin),
     entry("/dashboard/settings", "Settings", "settings", Role::Admin),
 ];

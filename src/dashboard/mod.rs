@@ -26,6 +26,7 @@ pub mod multipart;
 pub mod password;
 pub mod product_form;
 pub mod qr;
+pub mod requests;
 pub mod role;
 pub mod routes;
 pub mod second;
@@ -37,16 +38,20 @@ pub mod totp;
 pub mod visit;
 
 pub use guard::CONTENT_SECURITY_POLICY;
-use platform::secrets::MasterKey;
 pub use role::Role;
-use std::sync::Arc;
-
 pub use routes::{Needs, router, routes};
+
+use platform::http::Recent;
+use platform::secrets::MasterKey;
+use std::sync::Arc;
 
 /// What the chapter keeps in memory; one for the process.
 #[derive(Debug)]
 pub struct Dashboard {
     pub throttle: throttle::Throttle,
+    /// The last requests to this process.
+    pub requests: Recent,
+    pub tails: api::tail::Tails,
     /// Wrong codes of devices, by who typed them.
     pub device_throttle: throttle::Throttle,
     /// Seals what is stored of second factors, and what browsers keep for us.
@@ -57,6 +62,8 @@ impl Dashboard {
     pub fn new(master: &MasterKey) -> Dashboard {
         Dashboard {
             throttle: throttle::Throttle::default(),
+            requests: Recent::default(),
+            tails: api::tail::Tails::default(),
             device_throttle: throttle::Throttle::default(),
             seal: Arc::new(MasterKey::new(&master.derive("dashboard"))),
         }

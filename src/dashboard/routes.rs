@@ -3,8 +3,8 @@
 
 use super::api::{
     account, apps, audit, authorize, credentials, customers, device, flows, forgot, home, imports,
-    orders, product_edit, products, second, security, settings, setup, sign_in, stock, team,
-    try_it, variants,
+    jobs, order_moves, orders, product_edit, products, requests, search, second, security,
+    settings, setup, sign_in, stock, tail, team, try_it, variants,
 };
 use super::guard::guarded;
 use super::role::Role;
@@ -87,11 +87,15 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/sign-out", READ_ONLY, sign_in::sign_out),
 
         page("/dashboard", READ_ONLY, home::get),
+        page("/dashboard/search", READ_ONLY, search::get),
         page("/dashboard/orders", READ_ONLY, orders::list),
         page("/dashboard/orders/{id}", READ_ONLY, orders::get),
-        form("/dashboard/orders/{id}/confirm", OPERATOR, orders::confirm),
-        form("/dashboard/orders/{id}/complete", OPERATOR, orders::complete),
-        form("/dashboard/orders/{id}/cancel", OPERATOR, orders::cancel),
+        page("/dashboard/orders/{id}/confirm", OPERATOR, order_moves::ask_confirm),
+        form("/dashboard/orders/{id}/confirm", OPERATOR, order_moves::confirm),
+        page("/dashboard/orders/{id}/complete", OPERATOR, order_moves::ask_complete),
+        form("/dashboard/orders/{id}/complete", OPERATOR, order_moves::complete),
+        page("/dashboard/orders/{id}/cancel", OPERATOR, order_moves::ask_cancel),
+        form("/dashboard/orders/{id}/cancel", OPERATOR, order_moves::cancel),
         page("/dashboard/products", READ_ONLY, products::list),
         page("/dashboard/products/new", OPERATOR, product_edit::new),
         form("/dashboard/products/new", OPERATOR, product_edit::create),
@@ -133,6 +137,13 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/team/{id}/disable", FRESH_ADMIN, team::disable),
         page("/dashboard/settings", ADMIN, settings::get),
         form("/dashboard/settings", ADMIN, settings::save),
+        page("/dashboard/requests", DEVELOPER, requests::list),
+        page("/dashboard/requests/errors", DEVELOPER, requests::errors),
+        page("/dashboard/requests/live", DEVELOPER, tail::follow),
+        page("/dashboard/requests/{id}", DEVELOPER, requests::get),
+
+        page("/dashboard/jobs", ADMIN, jobs::list),
+        form("/dashboard/jobs/{id}/retry", ADMIN, jobs::retry),
         page("/dashboard/audit", ADMIN, audit::list),
 
         page("/dashboard/account", READ_ONLY, account::get),

@@ -93,11 +93,12 @@ pub struct Badge(pub &'static str);
 impl fmt::Display for Badge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tone = match self.0 {
-            "confirmed" | "completed" | "paid" | "fulfilled" | "delivered" | "active" => "ok",
+            "confirmed" | "running" | "completed" | "paid" | "fulfilled" | "delivered"
+            | "active" => "ok",
             "pending" | "authorized" | "partially_paid" | "partially_fulfilled" | "expiring" => {
                 "warn"
             }
-            "cancelled" | "voided" | "revoked" | "disabled" | "expired" => "danger",
+            "cancelled" | "dead" | "voided" | "revoked" | "disabled" | "expired" => "danger",
             "refunded" | "partially_refunded" | "returned" | "partially_returned" => "info",
             _ => "neutral",
         };

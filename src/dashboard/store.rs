@@ -435,11 +435,31 @@ pub async fn note(
     .map(drop)
 }
 
+/// Which deeds are looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Sought {
+    pub who: Option<String>,
+    pub action: Option<String>,
+    pub object_id: Option<String>,
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+}
+
 /// A page of the audit log, newest first.
-pub async fn deeds(tx: &mut Tx, page: &Page) -> Result<Vec<Deed>, DbError> {
+pub async fn deeds(tx: &mut Tx, sought: &Sought, page: &Page) -> Result<Vec<Deed>, DbError> {
     let mut select = Select::new(
         "SELECT id, at, who, action, object_type, object_id, address FROM audit_log WHERE TRUE",
     );
+    let time = |at: Option<Timestamp>| at.map(|at| Param::Int(at.micros()));
+    select
+        .and_some("who = {}", sought.who.as_deref().map(Param::Text))
+        .and_some("action = {}", sought.action.as_deref().map(Param::Text))
+        .and_some(
+            "object_id = {}",
+            sought.object_id.as_deref().map(Param::Text),
+        )
+        .and_some("at >= {}", time(sought.from))
+        .and_some("at < {}", time(sought.to));
     if let Some((at, id)) = page.after_time_and_id() {
         let key = [Param::Int(at), Param::Text(id)];
         select.push("AND").bind("(at, id) < ({}, {})", &key);

@@ -259,6 +259,42 @@ async fn end_dead(
     Ok(())
 }
 
+/// Why a message that was given up is not tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRevived {
+    #[error("its message was sent, held back or forgotten meanwhile")]
+    Gone,
+    #[error("its message is too old to be sent")]
+    Expired,
+}
+
+/// Lets the message of a dead job be sent after all, in the transaction that puts the job back into its queue. Whether
+/// its person still agrees to it is looked at when it is its turn.
+pub async fn revive(
+    tx: &mut Tx,
+    payload: &str,
+    now: Timestamp,
+) -> Result<Result<(), NotRevived>, DbError> {
+    let payload: Value = serde_json::from_str(payload).unwrap_or_default();
+    let id = payload["notification_id"].as_str().unwrap_or_default();
+    let dead = store::pending(tx, id).await?;
+    let dead = dead.filter(|found| found.status == Status::Dead && !found.message.is_empty());
+    let Some(dead) = dead else {
+        return Ok(Err(NotRevived::Gone));
+    };
+    if dead.expires_at <= now {
+        return Ok(Err(NotRevived::Expired));
+    }
+    let step = Step {
+        detail: Some("an operator asked for it".to_owned()),
+        ..Step::to(Status::Retrying)
+    };
+    match transition(tx, &dead, &step, None, now).await? {
+        true => Ok(Ok(())),
+        false => Ok(Err(NotRevived::Gone)),
+    }
+}
+
 /// Makes a transition and tells the event log, if it is of interest outside. Returns false, with
 /// nothing changed, when another worker has taken over.
 async fn transition(

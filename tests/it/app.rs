@@ -64,7 +64,9 @@ impl TestApp {
         change(&mut config);
         let clock = Clock::manual(START);
         let app = App::start(config, clock).await.expect("the program starts");
-        let stack = stack(&app, None);
+        let log = app.config.log_requests;
+        let log = log.then(|| Box::new(std::io::sink()) as Box<dyn std::io::Write + Send>);
+        let stack = stack(&app, log);
         TestApp { app, stack, dir }
     }
 

@@ -4,8 +4,10 @@ mod attacks;
 pub mod browser;
 mod catalog;
 mod pages;
+mod requests;
 mod signing;
 mod team;
+mod work;
 
 use crate::app::TestApp;
 use crate::program::{Place, told};

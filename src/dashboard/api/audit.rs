@@ -2,16 +2,19 @@
 
 use super::{next_link, page_of};
 use crate::app::App;
-use crate::dashboard::fields::Fields;
+use crate::dashboard::fields::{Fields, encode};
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::show::{When, words};
-use crate::dashboard::store::{self, Deed};
+use crate::dashboard::store::{self, Deed, Sought};
 use crate::dashboard::visit::SignedIn;
 use crate::error::Result;
 use askama::Template;
 use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use platform::clock::Timestamp;
 
 #[derive(Debug)]
 struct Row {
@@ -22,15 +25,40 @@ struct Row {
     /// Where the object is shown; empty when there is no page for it.
     link: String,
     address: String,
+    /// The same list of this person, of such deeds, of this object.
+    of_who: String,
+    of_action: String,
+    of_object: String,
 }
 
 #[derive(Template)]
 #[template(path = "audit.html")]
 struct AuditPage {
     frame: Frame,
+    asked: Fields,
+    filtered: bool,
     rows: Vec<Row>,
     next: String,
     first: bool,
+}
+
+const FILTERS: [&str; 5] = ["who", "action", "object", "from", "to"];
+
+/// What an address looks for; a time that cannot be read is none. Times are those of `zone`.
+fn sought(asked: &Fields, zone: &TimeZone) -> Sought {
+    let text = |name| asked.some(name).map(str::to_owned);
+    let time = |name| {
+        let at: DateTime = asked.some(name)?.parse().ok()?;
+        let at = zone.to_timestamp(at).ok()?;
+        Some(Timestamp::from_micros(at.as_microsecond()))
+    };
+    Sought {
+        who: text("who"),
+        action: text("action"),
+        object_id: text("object"),
+        from: time("from"),
+        to: time("to"),
+    }
 }
 
 /// `GET /dashboard/audit`.
@@ -42,7 +70,8 @@ pub async fn list(
     let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
     let page = page_of(&app, &uri, asked.some("cursor"))?;
     let mut tx = app.db.read().await?;
-    let mut deeds = store::deeds(&mut tx, &page).await?;
+    let sought = sought(&asked, &signed_in.shop.zone());
+    let mut deeds = store::deeds(&mut tx, &sought, &page).await?;
     let staff = store::list(&mut tx).await?;
     let more = page.cut(&mut deeds);
     let last = deeds.last().filter(|_| more);
@@ -59,9 +88,13 @@ pub async fn list(
                 "order" => format!("/dashboard/orders/{}", deed.object_id),
                 "staff" => format!("/dashboard/team/{}", deed.object_id),
                 "client" => format!("/dashboard/credentials/{}", deed.object_id),
+                "product" => format!("/dashboard/products/{}", deed.object_id),
                 _ => String::new(),
             },
             address: deed.address.clone(),
+            of_who: format!("/dashboard/audit?who={}", encode(&deed.who)),
+            of_action: format!("/dashboard/audit?action={}", encode(&deed.action)),
+            of_object: format!("/dashboard/audit?object={}", encode(&deed.object_id)),
         }
     };
     let page = AuditPage {
@@ -69,6 +102,8 @@ pub async fn list(
         rows: deeds.iter().map(row).collect(),
         next: next_link(&app, &page, last),
         first: asked.some("cursor").is_none(),
+        filtered: FILTERS.iter().any(|name| asked.some(name).is_some()),
+        asked,
     };
     Ok(frame::page(StatusCode::OK, &page))
 }

@@ -14,14 +14,12 @@ use crate::users::api::{ListUsers, UserSort};
 use crate::users::{User, UserId, UserItem, store};
 use askama::Template;
 use axum::extract::{OriginalUri, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
-use platform::http::{Page, PageQuery, Path};
+use platform::http::Path;
 
 /// Longest text that is looked for, in characters.
 const Q_CHARS_MAX: usize = 254;
-/// Orders shown of one customer; the list of orders has the others.
-const ORDERS_SHOWN: i64 = 10;
 
 #[derive(Debug)]
 struct Row {
@@ -93,11 +91,18 @@ struct CustomerPage<'a> {
     orders_count: String,
     spent: Vec<String>,
     orders: Vec<OrderRow>,
-    more: bool,
+    next: String,
+    first: bool,
 }
 
 /// `GET /dashboard/customers/{id}`.
-pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) -> Result<Response> {
+pub async fn get(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Path(id): Path,
+    OriginalUri(uri): OriginalUri,
+) -> Result<Response> {
+    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
     let user_id = UserId::parse(&id).ok_or_else(|| not_found("user", &id))?;
     let mut tx = app.db.read().await?;
     let user = store::find(&mut tx, &user_id).await?;
@@ -110,13 +115,12 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) ->
         },
         user_id: Some(user_id),
     };
-    let paging = PageQuery {
-        limit: Some(ORDERS_SHOWN),
-        ..PageQuery::default()
-    };
-    let page = Page::new(&paging, &Uri::from_static("/dashboard"), &app.cursors)?;
+    let page = page_of(&app, &uri, asked.some("cursor"))?;
     let mut found = orders::list(&mut tx, &query, &page).await?;
     let more = page.cut(&mut found);
+    let last = found.last().filter(|_| more);
+    let last = last.map(|order| orders::sort_key(order, OrderSort::CreatedAtDescending));
+    let next = next_link(&app, &page, last);
     let spent = spending.total_spent.iter();
     let page = CustomerPage {
         frame: Frame::new(&signed_in.visit, user.username.clone()),
@@ -133,7 +137,8 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) ->
         orders_count: count(spending.orders_count),
         spent: spent.map(|sum| money(sum.amount, sum.currency)).collect(),
         orders: order_rows(&found, &signed_in),
-        more,
+        next,
+        first: asked.some("cursor").is_none(),
         user: &user,
     };
     Ok(frame::page(StatusCode::OK, &page))

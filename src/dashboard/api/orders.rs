@@ -8,10 +8,9 @@ use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::role::Role;
 use crate::dashboard::show::{Badge, When, count, money, words};
 use crate::dashboard::store;
-use crate::dashboard::visit::{Form, SignedIn};
+use crate::dashboard::visit::SignedIn;
 use crate::error::{Result, not_found};
 use crate::orders::api::{ListOrders, OrderFilters, OrderSort};
-use crate::orders::moves::{self, Move, Mover};
 use crate::orders::order::{self, FulfillmentStatus, OrderStatus, PaymentStatus};
 use crate::orders::{Order, OrderId, store as orders};
 use askama::Template;
@@ -19,12 +18,10 @@ use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use platform::events::{self, Event};
-use platform::http::{IfMatch, Path, Problem, codes};
+use platform::http::Path;
 
 /// Events of one order that are shown.
 const TIMELINE_MAX: i64 = 200;
-/// Longest reason of a cancellation, in characters.
-const REASON_CHARS_MAX: usize = 255;
 
 /// An order in a list.
 #[derive(Debug)]
@@ -55,7 +52,8 @@ pub fn rows(orders: &[Order], signed_in: &SignedIn) -> Vec<Row> {
     orders.iter().map(row).collect()
 }
 
-fn buyer(order: &Order) -> String {
+/// Who bought, as lists name them.
+pub fn buyer(order: &Order) -> String {
     let user_id = || order.user_id.as_ref().map(ToString::to_string);
     order
         .email
@@ -95,6 +93,49 @@ struct OrdersPage<'a> {
     q: &'a str,
     filtered: bool,
     first: bool,
+    views: Vec<View>,
+}
+
+/// A list that is often wanted: its name, its address, and whether it is shown.
+#[derive(Debug)]
+struct View {
+    name: &'static str,
+    address: String,
+    here: bool,
+}
+
+/// The views: name, status, payment and fulfilment.
+const VIEWS: [(&str, [&str; 3]); 6] = [
+    ("All", ["", "", ""]),
+    ("To confirm", ["pending", "", ""]),
+    ("To be paid", ["confirmed", "unpaid", ""]),
+    ("To ship", ["confirmed", "", "unfulfilled"]),
+    ("Completed", ["completed", "", ""]),
+    ("Cancelled", ["cancelled", "", ""]),
+];
+
+/// The views, of which one is shown when the filters are just its own.
+fn views(asked: &Fields) -> Vec<View> {
+    const NAMES: [&str; 3] = ["status", "payment", "fulfillment"];
+    let chosen = NAMES.map(|name| asked.get(name));
+    let view = |(name, filters): (&'static str, [&'static str; 3])| {
+        let pairs = NAMES
+            .iter()
+            .zip(filters)
+            .filter(|(_, value)| !value.is_empty());
+        let pairs: Vec<String> = pairs
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        View {
+            name,
+            address: match pairs.is_empty() {
+                true => "/dashboard/orders".to_owned(),
+                false => format!("/dashboard/orders?{}", pairs.join("&")),
+            },
+            here: chosen == filters && asked.get("q").is_empty(),
+        }
+    };
+    VIEWS.into_iter().map(view).collect()
 }
 
 /// `GET /dashboard/orders`. `q` is a number, an id, an email or a SKU.
@@ -150,6 +191,7 @@ pub async fn list(
         q,
         filtered: filters.iter().any(|name| asked.some(name).is_some()),
         first: asked.some("cursor").is_none(),
+        views: views(&asked),
     };
     Ok(frame::page(StatusCode::OK, &page))
 }
@@ -193,11 +235,10 @@ struct OrderPage<'a> {
     may_confirm: bool,
     may_complete: bool,
     may_cancel: bool,
-    held: i64,
     done: &'static str,
 }
 
-fn id_of(text: &str) -> Result<OrderId> {
+pub fn id_of(text: &str) -> Result<OrderId> {
     OrderId::parse(text).ok_or_else(|| not_found("order", text))
 }
 
@@ -233,7 +274,6 @@ fn order_page<'a>(
     let (now, zone) = (signed_in.visit.now(), signed_in.shop.zone());
     let operator = signed_in.visit.may(Role::Operator);
     let to = |status| operator && order.status.allowed().contains(&status);
-    let items = order.items.iter().flatten();
     OrderPage {
         frame: Frame::new(
             &signed_in.visit,
@@ -270,7 +310,6 @@ fn order_page<'a>(
         may_confirm: to(OrderStatus::Confirmed),
         may_complete: to(OrderStatus::Completed),
         may_cancel: operator && order::cancel(order.status, order.fulfillment_status).is_ok(),
-        held: items.map(|item| item.allocated).sum(),
         done: match done {
             "confirmed" => "The order is confirmed: its stock is kept for it.",
             "completed" => "The order is completed.",
@@ -331,80 +370,4 @@ pub fn address(address: &Address) -> Vec<String> {
         optional(&address.phone),
     ];
     lines.into_iter().filter(|line| !line.is_empty()).collect()
-}
-
-/// `POST /dashboard/orders/{id}/confirm`.
-pub async fn confirm(
-    State(app): State<App>,
-    signed_in: SignedIn,
-    Path(id): Path,
-    Form(typed): Form,
-) -> Result<Response> {
-    moved(&app, signed_in, &id, &typed, (Move::Confirm, "confirmed")).await
-}
-
-/// `POST /dashboard/orders/{id}/complete`.
-pub async fn complete(
-    State(app): State<App>,
-    signed_in: SignedIn,
-    Path(id): Path,
-    Form(typed): Form,
-) -> Result<Response> {
-    moved(&app, signed_in, &id, &typed, (Move::Complete, "completed")).await
-}
-
-/// `POST /dashboard/orders/{id}/cancel`.
-pub async fn cancel(
-    State(app): State<App>,
-    signed_in: SignedIn,
-    Path(id): Path,
-    Form(typed): Form,
-) -> Result<Response> {
-    let reason = typed.some("reason").unwrap_or("requested").to_owned();
-    if reason.chars().count() > REASON_CHARS_MAX {
-        return Err(Problem::new(
-            &codes::INVALID_BODY,
-            "a reason has at most 255 characters",
-        ));
-    }
-    let step = (Move::Cancel { reason }, "cancelled");
-    moved(&app, signed_in, &id, &typed, step).await
-}
-
-/// Makes a step as the API does. The form brings the version that its page showed, so that nobody moves an order
-/// that has changed under their eyes.
-async fn moved(
-    app: &App,
-    signed_in: SignedIn,
-    id: &str,
-    typed: &Fields,
-    (step, done): (Move, &'static str),
-) -> Result<Response> {
-    let id = id_of(id)?;
-    let seen = typed.get("version").parse();
-    let seen = seen.map_err(|_| Problem::new(&codes::INVALID_BODY, "the form has no version"))?;
-    let back = format!("/dashboard/orders/{id}?done={done}");
-    let outcome: Result<()> = app
-        .db
-        .write(async move |tx| {
-            let mover = Mover {
-                actor: signed_in.staff.id.to_string(),
-                if_match: IfMatch::version(seen),
-                now: signed_in.visit.now(),
-            };
-            moves::make(tx, &id, &step, &mover).await?;
-            let action = format!("order.{done}");
-            store::note(tx, signed_in.doer(), &action, ("order", id.as_str())).await?;
-            Ok(())
-        })
-        .await;
-    match outcome {
-        Err(problem) if problem.code() == &codes::PRECONDITION_FAILED => {
-            let detail = "the order was changed by somebody else meanwhile: go back, reload the page and look again";
-            return Err(Problem::new(&codes::PRECONDITION_FAILED, detail));
-        }
-        other => other?,
-    }
-    app.nudge.send();
-    Ok(frame::see_other(&back))
 }

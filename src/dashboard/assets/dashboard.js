@@ -38,3 +38,81 @@ for (const form of document.querySelectorAll("form[method=post]")) {
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
+
+// The request log goes on by itself while it is followed.
+const ROWS_MAX = 200;
+for (const button of document.querySelectorAll("[data-live]")) {
+  const rows = document.querySelector("[data-rows]");
+  if (!rows || !button.dataset.live) continue;
+  let source = null;
+  const stop = () => {
+    source?.close();
+    source = null;
+    button.textContent = "Follow";
+    button.setAttribute("aria-pressed", "false");
+  };
+  const start = () => {
+    source = new EventSource(button.dataset.live);
+    button.textContent = "Following";
+    button.setAttribute("aria-pressed", "true");
+    source.addEventListener("message", (event) => {
+      document.querySelector("[data-empty]")?.remove();
+      rows.insertAdjacentHTML("afterbegin", event.data);
+      while (rows.rows.length > ROWS_MAX) rows.deleteRow(-1);
+    });
+    // While the browser tries again the state is another.
+    source.addEventListener("error", () => source?.readyState === EventSource.CLOSED && stop());
+  };
+  button.hidden = false;
+  stop();
+  button.addEventListener("click", () => (source ? stop() : start()));
+}
+
+// Ctrl-K (Cmd-K) opens the search over whatever page it is; results come as one types.
+const find = document.querySelector("[data-find]");
+if (find && window.HTMLDialogElement) {
+  const palette = document.createElement("dialog");
+  palette.className = "palette";
+  palette.setAttribute("aria-label", "Search");
+  const form = find.form.cloneNode(true);
+  const field = form.querySelector("input");
+  const results = document.createElement("div");
+  results.setAttribute("aria-live", "polite");
+  palette.append(form, results);
+  document.body.append(palette);
+  let waiting = 0;
+  let asked = 0;
+  const look = async () => {
+    const own = ++asked;
+    try {
+      const query = new URLSearchParams({ q: field.value, part: "results" });
+      const answer = await fetch(`/dashboard/search?${query}`, { redirect: "error" });
+      const text = await answer.text();
+      if (own === asked && answer.ok) results.innerHTML = text;
+    } catch {
+      // Enter still goes to the page of results.
+    }
+  };
+  field.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(look, 150);
+  });
+  const links = () => [...results.querySelectorAll("a")];
+  palette.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    const all = [field, ...links()];
+    const next = all[all.indexOf(document.activeElement) + step];
+    if (next) next.focus();
+    event.preventDefault();
+  });
+  palette.addEventListener("click", (event) => event.target === palette && palette.close());
+  addEventListener("keydown", (event) => {
+    if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.altKey) return;
+    event.preventDefault();
+    if (palette.open) return palette.close();
+    palette.showModal();
+    field.select();
+    look();
+  });
+}

@@ -4,9 +4,10 @@ use super::{LOW_STOCK, Ordered};
 use crate::money::{Currency, Money};
 use crate::products::inventory::stock::Movement;
 use crate::products::{ProductId, VariantId};
-use platform::db::{DbError, Param, Select, Tx};
+use platform::db::{DbError, Param, Select, Tx, placeholders};
 use platform::http::Page;
 use platform::params;
+use std::collections::BTreeMap;
 
 /// What was ordered in each of `spans` (microseconds, half-open), by the index `orders_placed`. One statement.
 pub async fn ordered(tx: &mut Tx, spans: &[(i64, i64)]) -> Result<Vec<Ordered>, DbError> {
@@ -117,4 +118,26 @@ pub async fn movements(
             })
         })
         .await
+}
+
+/// How many units of each of `ids` are on the shelf and set aside, over all locations.
+pub async fn levels(
+    tx: &mut Tx,
+    ids: &[&VariantId],
+) -> Result<BTreeMap<VariantId, (i64, i64)>, DbError> {
+    let mut levels = BTreeMap::new();
+    for part in ids.chunks(500) {
+        let params: Vec<Param<'_>> = part.iter().map(|id| Param::Text(id.as_str())).collect();
+        let sql = format!(
+            "SELECT variant_id, CAST(SUM(on_hand) AS BIGINT), CAST(SUM(allocated) AS BIGINT) FROM stock
+            WHERE variant_id IN ({}) GROUP BY variant_id",
+            placeholders(1, part.len())
+        );
+        tx.for_each(&sql, &params, |row| {
+            levels.insert(row.get(0)?, (row.get(1)?, row.get(2)?));
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(levels)
 }

@@ -62,7 +62,11 @@ async fn an_order_is_moved_by_forms_as_by_the_api() {
         page.contains("/confirm\"") && page.contains("/cancel\"") && !page.contains("/complete\"")
     );
     let version = |text: &str| browser::between(text, "name=\"version\" value=\"", "\"");
-    let seen = [("version", version(&page))];
+    let asked = owner.get(&format!("{path}/confirm")).await.text();
+    assert!(asked.contains("39.98\u{a0}USD") && asked.contains("<td class=\"amount\">3</td>"));
+    let seen = [("version", version(&asked))];
+    let early = owner.get(&format!("{path}/complete")).await;
+    assert_eq!(early.status, 409, "it is not confirmed yet");
     let done = owner.post(&format!("{path}/confirm"), &seen).await;
     assert_eq!(
         (done.status, done.header("location")),
@@ -76,8 +80,18 @@ async fn an_order_is_moved_by_forms_as_by_the_api() {
     assert!(stale.text().contains("changed by somebody else"));
     let page = owner.get(&format!("{path}?done=confirmed")).await.text();
     assert!(page.contains("The order is confirmed") && page.contains("by owner@example.com"));
+    let shipped = owner.get(&format!("{path}/complete")).await.text();
+    assert!(shipped.contains("5 → <strong>3</strong>"), "{shipped}");
+    let asked = owner.get(&format!("{path}/cancel")).await.text();
+    for effect in [
+        "2 → <strong>0</strong>",
+        "3 → <strong>5</strong>",
+        "39.98\u{a0}USD → <strong>0.00\u{a0}USD</strong>",
+    ] {
+        assert!(asked.contains(effect), "{effect} in {asked}");
+    }
     let fields = [
-        ("version", version(&page)),
+        ("version", version(&asked)),
         ("reason", "changed her mind".to_owned()),
     ];
     assert_eq!(
@@ -85,7 +99,11 @@ async fn an_order_is_moved_by_forms_as_by_the_api() {
         303
     );
     let page = owner.get(&path).await.text();
-    assert!(page.contains("changed her mind") && !page.contains("name=\"version\""));
+    assert!(
+        page.contains("changed her mind")
+            && !page.contains("/confirm\"")
+            && !page.contains("/cancel\"")
+    );
     let again = [("version", "4".to_owned())];
     let again = owner.post(&format!("{path}/confirm"), &again).await;
     assert!((400..500).contains(&again.status), "{}", again.status);
@@ -126,6 +144,15 @@ async fn orders_are_found_and_paged() {
         owner.get("/dashboard/orders?cursor=forged").await.status,
         400
     );
+    for (query, view) in [
+        ("", "All"),
+        ("?status=pending&payment=&fulfillment=", "To confirm"),
+        ("?status=confirmed&fulfillment=unfulfilled", "To ship"),
+    ] {
+        let page = owner.get(&format!("/dashboard/orders{query}")).await.text();
+        let here = format!("aria-current=\"page\">{view}</a>");
+        assert!(page.contains(&here), "{query} in {page}");
+    }
 }
 
 #[tokio::test]
@@ -558,4 +585,91 @@ async fn the_shop_is_changed_and_shown_everywhere_at_once() {
     );
     let mut operator = browser::member(&app, "op@example.com", Role::Operator).await;
     assert_eq!(operator.get(path).await.status, 403);
+}
+
+#[tokio::test]
+async fn pages_and_objects_are_found_by_what_one_types_or_pastes() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let id = order(&app).await;
+    let api = app.client("users:write products:read").await;
+    let user = json!({ "username": "grace", "email": "grace@example.com" });
+    let user = api.post("/v2/users", user).await.json()["id"].clone();
+    let user = user.as_str().unwrap();
+    let product = api.get("/v2/products").await.json()[0].clone();
+    let variant = product["variants"][0]["id"].as_str().unwrap();
+    let product = product["id"].as_str().unwrap();
+    for (q, found) in [
+        ("1001", format!("/dashboard/orders/{id}")),
+        ("%231001", format!("/dashboard/orders/{id}")),
+        ("ADA@example.com", format!("/dashboard/orders/{id}")),
+        (&id, format!("/dashboard/orders/{id}")),
+        ("teapot", format!("/dashboard/products/{product}")),
+        ("TEAPOT", format!("/dashboard/products/{product}")),
+        (product, format!("/dashboard/products/{product}")),
+        (variant, format!("/dashboard/products/{product}")),
+        ("grace@", format!("/dashboard/customers/{user}")),
+        (user, format!("/dashboard/customers/{user}")),
+        ("audit", "/dashboard/audit".to_owned()),
+        ("cli_abc", "/dashboard/credentials/cli_abc".to_owned()),
+        (
+            "01a2135f-626c-7c0d-99f0-aa5f6de9119e",
+            "/dashboard/requests/01a2135f-626c-7c0d-99f0-aa5f6de9119e".to_owned(),
+        ),
+    ] {
+        for part in ["", "&part=results"] {
+            let page = owner.get(&format!("/dashboard/search?q={q}{part}")).await;
+            assert_eq!(page.status, 200, "{q}");
+            let page = page.text();
+            let results = page.split("<main").last().unwrap();
+            assert!(
+                results.contains(&format!("href=\"{found}\"")),
+                "{q}: {results}"
+            );
+            assert_eq!(page.contains("<nav"), part.is_empty(), "{q}");
+        }
+    }
+    let none = owner.get("/dashboard/search?q=%3Cb%3Enothing").await.text();
+    assert!(
+        none.contains("Nothing is called “&#60;b&#62;nothing”"),
+        "{none}"
+    );
+    assert_eq!(
+        owner.get("/dashboard/search?q=%00&part=x").await.status,
+        200
+    );
+    let mut reader = browser::member(&app, "reader@example.com", Role::ReadOnly).await;
+    let page = reader.get("/dashboard/search?q=cli_abc").await.text();
+    assert!(!page.contains("/dashboard/credentials"), "{page}");
+}
+
+#[tokio::test]
+async fn the_audit_log_is_filtered_by_who_what_and_when() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let mut other = browser::member(&app, "other@example.com", Role::Operator).await;
+    let id = order(&app).await;
+    let path = format!("/dashboard/orders/{id}");
+    let step = [("version", "1".to_owned())];
+    let done = other.post(&format!("{path}/confirm"), &step).await;
+    assert_eq!(done.status, 303, "{}", done.text());
+    app.clock.advance(Duration::from_secs(3600));
+    let step = [("version", "2".to_owned())];
+    let done = owner.post(&format!("{path}/complete"), &step).await;
+    assert_eq!(done.status, 303, "{}", done.text());
+    for (query, confirmed, completed) in [
+        ("", true, true),
+        ("who=other%40example.com", true, false),
+        ("action=order.completed", false, true),
+        (&*format!("object={id}"), true, true),
+        (&format!("object={id}&who={OWNER}"), false, true),
+        ("object=nothing", false, false),
+        ("from=2030-01-01T00:00:00", false, false),
+        ("to=2000-01-01T00:00:00", false, false),
+        ("from=nonsense", true, true),
+    ] {
+        let page = owner.get(&format!("/dashboard/audit?{query}")).await.text();
+        assert_eq!(page.contains(">Order confirmed<"), confirmed, "{query}");
+        assert_eq!(page.contains(">Order completed<"), completed, "{query}");
+    }
 }

@@ -4,6 +4,7 @@ use super::command::invalid_header;
 use super::log::RequestLog;
 use super::network::{Network, client_address};
 use super::problem::{LoggedCode, Problem, codes};
+use super::recent::Recent;
 use crate::clock::Clock;
 use crate::db::count_statements;
 use crate::id::new_request_id;
@@ -94,11 +95,11 @@ struct Inner {
 }
 
 impl Stack {
-    /// `log` is where the line of each request goes; `None` writes none.
+    /// `log` is where the line of each request goes, and what keeps the last of them; `None` writes none.
     pub fn new(
         router: Router,
         clock: Clock,
-        log: Option<Box<dyn std::io::Write + Send>>,
+        log: Option<(Box<dyn std::io::Write + Send>, Recent)>,
         front: Front,
     ) -> Stack {
         let worth_it = SizeAbove::new(1024).and(
@@ -111,7 +112,7 @@ impl Stack {
             .clone()
             .layer(CompressionLayer::new().compress_when(worth_it))
             .layer(RequestDecompressionLayer::new());
-        let log = log.map(RequestLog::start);
+        let log = log.map(|(out, recent)| RequestLog::start(out, recent));
         Stack(Arc::new(Inner {
             plain: router,
             compressed,

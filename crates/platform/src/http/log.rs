@@ -4,6 +4,7 @@
 //! switches a request (measured: a quarter of the time of a small read): it is woken once, waits for more
 //! and then writes all of them.
 
+use super::recent::Recent;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -42,13 +43,13 @@ impl Shared {
 }
 
 impl RequestLog {
-    /// Starts the writer to `out`.
-    pub(super) fn start(out: Box<dyn Write + Send>) -> RequestLog {
+    /// Starts the writer to `out`; what it has written last is kept in `recent`.
+    pub(super) fn start(out: Box<dyn Write + Send>, recent: Recent) -> RequestLog {
         let shared = Arc::new(Shared::default());
         let theirs = shared.clone();
         let spawned = std::thread::Builder::new()
             .name("request-log".into())
-            .spawn(move || write_all(&theirs, out));
+            .spawn(move || write_all(&theirs, out, &recent));
         if let Err(error) = &spawned {
             tracing::error!(%error, "no request log: its thread did not start");
         }
@@ -83,7 +84,7 @@ impl Drop for RequestLog {
     }
 }
 
-fn write_all(shared: &Shared, mut out: Box<dyn Write + Send>) {
+fn write_all(shared: &Shared, mut out: Box<dyn Write + Send>, recent: &Recent) {
     let mut lines = String::new();
     loop {
         let mut waiting = shared.lock();
@@ -103,6 +104,7 @@ fn write_all(shared: &Shared, mut out: Box<dyn Write + Send>) {
         let ended = waiting.ended;
         drop(waiting);
         let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush()); // nowhere left to say so
+        recent.keep(&lines);
         lines.clear();
         if ended {
             return;
@@ -130,7 +132,7 @@ mod tests {
     #[test]
     fn the_last_lines_are_written_before_the_log_is_gone() {
         let sink = Sink::default();
-        let log = RequestLog::start(Box::new(sink.clone()));
+        let log = RequestLog::start(Box::new(sink.clone()), Recent::default());
         for number in 0..1000 {
             log.write(format_args!("line {number}\n"));
         }

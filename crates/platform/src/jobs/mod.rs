@@ -170,6 +170,66 @@ pub async fn fail(
     Ok(again_at.is_none())
 }
 
+/// A job as operators see it. What it is about is not told: that may name a person.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pub id: String,
+    pub kind: String,
+    /// `waiting`, `running` or `dead`.
+    pub state: String,
+    pub attempts: i64,
+    pub attempts_max: i64,
+    /// Not before this instant; of a running one, when its lease ends.
+    pub run_at: Timestamp,
+    pub last_error: Option<String>,
+    pub created_at: Timestamp,
+}
+
+/// The jobs that wait or run, newest first.
+pub const QUEUED: &str =
+    "SELECT id, kind, state, attempts, attempts_max, run_at, last_error, created_at FROM jobs
+    WHERE state <> 'dead' AND id < $1 ORDER BY id DESC LIMIT $2";
+/// The dead jobs, newest first.
+pub const DEAD: &str =
+    "SELECT id, kind, state, attempts, attempts_max, run_at, last_error, created_at FROM jobs
+    WHERE state = 'dead' AND id < $1 ORDER BY id DESC LIMIT $2";
+
+/// At most `limit` jobs of the list [`QUEUED`] or [`DEAD`], behind the one called `after`.
+pub async fn list(
+    tx: &mut Tx,
+    list: &'static str,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Shown>, DbError> {
+    // Ids begin with a digit behind `job_`: this is after all of them in every collation.
+    tx.fetch_all(list, params![after.unwrap_or("job_z"), limit], |row| {
+        Ok(Shown {
+            id: row.get(0)?,
+            kind: row.get(1)?,
+            state: row.get(2)?,
+            attempts: row.get(3)?,
+            attempts_max: row.get(4)?,
+            run_at: row.get(5)?,
+            last_error: row.get(6)?,
+            created_at: row.get(7)?,
+        })
+    })
+    .await
+}
+
+/// Puts a dead job back into its queue with all its tries; gives its kind and payload. `None` when it is not dead (any
+/// more): then nothing was changed.
+pub async fn revive(
+    tx: &mut Tx,
+    id: &str,
+    now: Timestamp,
+) -> Result<Option<(String, String)>, DbError> {
+    let sql = "UPDATE jobs SET state = 'waiting', attempts = 0, run_at = $2, lease_owner = NULL
+        WHERE id = $1 AND state = 'dead' RETURNING kind, payload";
+    tx.fetch_optional(sql, params![id, now], |row| Ok((row.get(0)?, row.get(1)?)))
+        .await
+}
+
 /// How many jobs of one kind are in one state.
 #[derive(Clone, Debug)]
 pub struct Depth {
