@@ -41,4 +41,5 @@ pub static MIGRATIONS: &[Migration] = &[
         "0015_notification_category.sql"
     ),
     shared!(20, "dashboard", "0020_dashboard.sql"),
+    shared!(23, "client_keys", "0023_client_keys.sql"),
 ];

@@ -79,6 +79,7 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/credentials/new", DEVELOPER, credentials::create),
         page("/dashboard/credentials/{id}", DEVELOPER, credentials::get),
         form("/dashboard/credentials/{id}/rotate", DEVELOPER, credentials::rotate),
+        form("/dashboard/credentials/{id}/keys", DEVELOPER, credentials::set_public_keys),
         form("/dashboard/credentials/{id}/revoke", DEVELOPER, credentials::revoke),
 
         page("/dashboard/audit", ADMIN, audit::list),

@@ -1,5 +1,6 @@
 //! Handlers of `/oauth/*` and `/.well-known/*`.
 
+use super::assertion::ALGORITHMS;
 use super::client::{Client, ClientId, authenticate};
 use super::error::{OAuthError, codes};
 use super::request::{Credentials, Message, RevokeRequest, TokenRequest};
@@ -52,6 +53,12 @@ pub struct TokenBody {
     /// Not needed with HTTP Basic.
     #[serde(default)]
     client_secret: String,
+    /// With an assertion: `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    #[serde(default)]
+    client_assertion_type: String,
+    /// A JWT that the client signed, instead of a secret (RFC 7523).
+    #[serde(default)]
+    client_assertion: String,
     /// Scopes separated by spaces; all of the client's when left away.
     #[serde(default)]
     scope: String,
@@ -79,12 +86,18 @@ pub struct RevokeBody {
     /// Not needed with HTTP Basic.
     #[serde(default)]
     client_secret: String,
+    /// With an assertion: `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    #[serde(default)]
+    client_assertion_type: String,
+    /// A JWT that the client signed, instead of a secret (RFC 7523).
+    #[serde(default)]
+    client_assertion: String,
 }
 
 /// What `POST /oauth/token` promises.
 pub fn token_operation() -> Operation {
     Operation::new("createToken", TAG, "Exchanges client credentials for an access token.")
-        .describe("JSON or form, with the secret in the body or in HTTP Basic. Errors have the form of RFC 6749 §5.2. After ten wrong secrets within a minute a client is paused for a minute at the address they came from, and after a hundred within ten minutes that address is paused for a quarter of an hour for all who show a wrong secret: 429 with `Retry-After`.")
+        .describe("JSON or form, with the secret in the body or in HTTP Basic, or with an assertion that the client signed (`private_key_jwt`, RFC 7523: `aud` is the issuer, `exp` at most five minutes ahead, a new `jti` each time). Errors have the form of RFC 6749 §5.2. After ten wrong secrets within a minute a client is paused for a minute at the address they came from, and after a hundred within ten minutes that address is paused for a quarter of an hour for all who show a wrong secret: 429 with `Retry-After`.")
         .body::<TokenBody>()
         .body_also_as(FORM)
         .body_example(json!({ "grant_type": "client_credentials", "client_id": "YOUR_CLIENT_ID", "client_secret": "YOUR_CLIENT_SECRET" }))
@@ -149,7 +162,11 @@ pub fn server_operation() -> Operation {
 /// there are no response types: the member is required, and empty.
 pub async fn server(State(app): State<App>) -> Reply {
     let issuer = app.oauth.signer.issuer();
-    let methods = ["client_secret_basic", "client_secret_post"];
+    let methods = [
+        "client_secret_basic",
+        "client_secret_post",
+        "private_key_jwt",
+    ];
     public(&json!({
         "issuer": issuer,
         "token_endpoint": format!("{issuer}/oauth/token"),
@@ -160,8 +177,11 @@ pub async fn server(State(app): State<App>) -> Reply {
         "response_types_supported": [],
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "service_documentation": format!("{issuer}/docs"),
     }))
 }
@@ -216,7 +236,7 @@ pub(super) fn no_store(reply: Reply) -> Response {
 pub(super) struct Asked {
     pub(super) headers: HeaderMap,
     body: Bytes,
-    address: IpAddr,
+    pub(super) address: IpAddr,
     pub(super) now: Timestamp,
 }
 
@@ -254,14 +274,19 @@ impl Asked {
     }
 
     /// Counts a failure, and answers it: with `refusal`, or not at all while the address is paused.
-    fn failed(&self, app: &App, id: Option<&ClientId>, refusal: OAuthError) -> OAuthError {
+    pub(super) fn failed(
+        &self,
+        app: &App,
+        id: Option<&ClientId>,
+        refusal: OAuthError,
+    ) -> OAuthError {
         let (throttle, now) = (&app.oauth.throttle, self.now.to_jiff());
         let paused = throttle.check_address(self.address, now);
         throttle.failed(id, self.address, now);
         paused.map_or_else(OAuthError::from, |()| refusal)
     }
 
-    /// The client behind `credentials` and the id of the secret that it showed, or the one refusal for all that can be wrong with them.
+    /// The client behind `credentials` and the id of the secret that it showed (none when it signed), or the one refusal for all that can be wrong with them.
     pub(super) async fn client(
         &self,
         app: &App,
@@ -270,6 +295,9 @@ impl Asked {
         let (id, now) = (&credentials.id, self.now.to_jiff());
         let throttle = &app.oauth.throttle;
         throttle.check_pair(id, self.address, now)?;
+        if let Some(assertion) = &credentials.assertion {
+            return self.signing_client(app, credentials, assertion).await;
+        }
         let Some(secret) = &credentials.secret else {
             return Err(self.failed(app, Some(id), credentials.refused()));
         };
@@ -355,7 +383,7 @@ async fn kill(app: &App, request: Request) -> Result<(), OAuthError> {
     revoked.map_err(|error| unavailable(&error))
 }
 
-fn unavailable(error: &dyn std::fmt::Display) -> OAuthError {
+pub(super) fn unavailable(error: &dyn std::fmt::Display) -> OAuthError {
     tracing::error!(%error, "an OAuth request could not be answered");
     OAuthError::Unavailable {
         retry_after_seconds: 1,

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use platform::secrets::{self, Secret};
 use serde::{Deserialize, Serialize};
 
+use super::assertion::AssertionError;
+use super::jwk::KeySet;
 use super::key::Algorithm;
 use super::scope::Scopes;
 
@@ -170,6 +172,8 @@ pub struct Client {
     pub ip_allow: Vec<Network>,
     /// At most [`LIVE_SECRETS_MAX`] that have not expired; expired ones may be among them.
     pub secrets: Vec<StoredSecret>,
+    /// The public keys that it signs assertions with, if it has any.
+    pub keys: Option<KeySet>,
 }
 
 /// Why a client was turned away. For the log alone: the caller sees `invalid_client` whatever it was.
@@ -185,6 +189,8 @@ pub enum Refused {
     Expired,
     #[error("address not in the allow-list")]
     Address,
+    #[error(transparent)]
+    Assertion(#[from] AssertionError),
 }
 
 impl Client {
@@ -192,6 +198,19 @@ impl Client {
     pub fn token_ttl_seconds(&self) -> u32 {
         let ttl = self.token_ttl_seconds.unwrap_or(TOKEN_TTL_SECONDS);
         ttl.clamp(TOKEN_TTL_SECONDS_MIN, TOKEN_TTL_SECONDS_MAX)
+    }
+
+    /// Whether it may ask for a token from `address` at `now`, once it has proven who it is.
+    pub fn admits(&self, address: IpAddr, now: Timestamp) -> Result<(), Refused> {
+        if self.disabled_at.is_some() {
+            Err(Refused::Disabled)
+        } else if self.expires_at.is_some_and(|end| now >= end) {
+            Err(Refused::Expired)
+        } else if !self.allows(address) {
+            Err(Refused::Address)
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether it may call from `address`; an IPv4 address in IPv6 clothing counts as IPv4.
@@ -230,15 +249,8 @@ pub fn authenticate<'a>(
     }
     let client = client.ok_or(Refused::UnknownClient)?;
     let matched = matched.ok_or(Refused::WrongSecret)?;
-    if client.disabled_at.is_some() {
-        Err(Refused::Disabled)
-    } else if client.expires_at.is_some_and(|end| now >= end) {
-        Err(Refused::Expired)
-    } else if !client.allows(address) {
-        Err(Refused::Address)
-    } else {
-        Ok(matched)
-    }
+    client.admits(address, now)?;
+    Ok(matched)
 }
 
 #[cfg(test)]
@@ -275,6 +287,7 @@ mod tests {
             disabled_at: None,
             ip_allow: Vec::new(),
             secrets,
+            keys: None,
         }
     }
 

@@ -33,6 +33,12 @@ pub struct IntrospectBody {
     /// Not needed with HTTP Basic.
     #[serde(default)]
     client_secret: String,
+    /// With an assertion: `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    #[serde(default)]
+    client_assertion_type: String,
+    /// A JWT that the client signed, instead of a secret (RFC 7523).
+    #[serde(default)]
+    client_assertion: String,
 }
 
 /// What is known of a token (RFC 7662 §2.2). Of a dead one `active` alone is said.

@@ -2,6 +2,7 @@
 
 use super::client::{Client, ClientId, StoredSecret, TOKEN_TTL_SECONDS_MAX};
 use super::key::{Algorithm, KeyChange, KeyError, KeyRing, StoredKey, plan};
+use super::proof::Pace;
 use super::revocation::RevokedToken;
 use super::store::{self, REVOKED_PAGE};
 use super::throttle::Throttle;
@@ -47,6 +48,8 @@ pub struct OAuth {
     clients: Cache<ClientId, (Timestamp, Option<Arc<Client>>)>,
     /// When each secret was last used, by its id, until it is written down.
     uses: Mutex<BTreeMap<String, Timestamp>>,
+    /// How often each client proves something.
+    pub(super) pace: Pace,
     /// Revocations up to here (microseconds) are known.
     seen: AtomicI64,
     /// Held while keys are made, so that a burst of requests makes them once.
@@ -80,6 +83,7 @@ impl OAuth {
             master,
             clients: Cache::new(CLIENTS_MAX),
             uses: Mutex::default(),
+            pace: Pace::default(),
             seen: AtomicI64::new((now - TOKEN_LIFE_MAX).micros()),
             making: tokio::sync::Mutex::default(),
         };

@@ -2,6 +2,7 @@
 
 use super::admin::{ListedSecret, NewClient};
 use super::client::{Client, ClientId, ClientSecret, LIVE_SECRETS_MAX, Network, StoredSecret};
+use super::jwk::KeySet;
 use super::key::{Algorithm, StoredKey};
 use super::revocation::{ENDED_SECRETS_MAX, REVOKED_CLIENTS_MAX, RevokedToken};
 use super::scope::Scopes;
@@ -24,7 +25,7 @@ fn unreadable(index: usize, what: impl std::fmt::Display) -> DbError {
 
 /// The client called `id`, with its newest secrets, of which no more can be alive.
 pub async fn find_client(tx: &mut Tx, id: &ClientId) -> Result<Option<Client>, DbError> {
-    let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow
+    let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow, jwks
         FROM oauth_clients WHERE id = $1";
     let Some(mut client) = tx.fetch_optional(sql, params![id.as_str()], client).await? else {
         return Ok(None);
@@ -38,6 +39,7 @@ fn client(row: &Row<'_>) -> Result<Client, DbError> {
         serde_json::from_str(row.get::<&str>(8)?).map_err(|e| unreadable(8, e))?;
     let ip_allow: Result<Vec<Network>, _> = networks.iter().map(|text| text.parse()).collect();
     let scopes = row.get::<&str>(2)?;
+    let keys = row.get::<Option<&str>>(9)?.map(KeySet::parse).transpose();
     Ok(Client {
         id: row.get::<&str>(0)?.parse().map_err(|e| unreadable(0, e))?,
         name: row.get(1)?,
@@ -55,6 +57,7 @@ fn client(row: &Row<'_>) -> Result<Client, DbError> {
         disabled_at: row.get::<Option<Timestamp>>(7)?.map(Timestamp::to_jiff),
         ip_allow: ip_allow.map_err(|e| unreadable(8, e))?,
         secrets: Vec::new(),
+        keys: keys.map_err(|e| unreadable(9, e))?,
     })
 }
 
@@ -313,7 +316,7 @@ pub async fn write_uses(tx: &mut Tx, uses: &[(String, Timestamp)]) -> Result<(),
 
 /// All clients, oldest first, at most 10,000.
 pub async fn clients(tx: &mut Tx) -> Result<Vec<Client>, DbError> {
-    let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow
+    let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow, jwks
         FROM oauth_clients ORDER BY created_at, id LIMIT $1";
     tx.fetch_all(sql, params![LIST_MAX], client).await
 }
@@ -334,4 +337,35 @@ pub async fn secrets_listed(tx: &mut Tx) -> Result<Vec<(String, ListedSecret)>, 
         Ok((row.get(0)?, secret))
     })
     .await
+}
+
+/// Gives a client the public keys that it signs with.
+pub async fn set_keys(tx: &mut Tx, id: &ClientId, keys: &KeySet) -> Result<(), DbError> {
+    let sql = "UPDATE oauth_clients SET jwks = $2 WHERE id = $1";
+    tx.execute(sql, params![id.as_str(), keys.to_json()])
+        .await
+        .map(drop)
+}
+
+/// Remembers a proof until it expires; `false` when it is there already.
+pub async fn insert_proof(tx: &mut Tx, hash: &str, expires_at: Timestamp) -> Result<bool, DbError> {
+    let sql =
+        "INSERT INTO oauth_proofs (hash, expires_at) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING";
+    Ok(tx.execute(sql, params![hash, expires_at]).await? == 1)
+}
+
+/// Whether there are proofs that have expired by `now`.
+pub async fn has_expired_proofs(tx: &mut Tx, now: Timestamp) -> Result<bool, DbError> {
+    let sql = "SELECT hash FROM oauth_proofs WHERE expires_at <= $1 LIMIT 1";
+    let found = tx
+        .fetch_optional(sql, params![now], |row| row.get::<String>(0))
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Forgets proofs that have expired by `now`, those first that expired first, at most `limit`.
+pub async fn delete_proofs(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<u64, DbError> {
+    let sql = "DELETE FROM oauth_proofs WHERE hash IN
+        (SELECT hash FROM oauth_proofs WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+    tx.execute(sql, params![now, limit]).await
 }

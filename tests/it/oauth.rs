@@ -15,10 +15,12 @@ use tradepost::oauth::{
     ListedClient, NewClient, OAuth, OpenError, Scopes, create_client, list_clients, rotate_secret,
 };
 
+mod assertions;
 mod introspection;
 mod keys;
 mod lifetimes;
 mod requests;
+mod signing;
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";

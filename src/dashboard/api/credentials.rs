@@ -8,9 +8,10 @@ use crate::dashboard::store;
 use crate::dashboard::visit::{Form, SignedIn, Visit};
 use crate::error::{Result, not_found};
 use crate::oauth::client::{ClientId, ClientSecret};
+use crate::oauth::jwk::KeySet;
 use crate::oauth::{
     AdminError, ListedClient, NewClient, OVERLAP_MAX, Scope, Scopes, create_client, list_clients,
-    revoke_client, rotate_secret,
+    revoke_client, rotate_secret, set_keys,
 };
 use askama::Template;
 use axum::extract::{OriginalUri, State};
@@ -350,6 +351,9 @@ struct ClientPage<'a> {
     algorithm: &'static str,
     scopes: Vec<&'static str>,
     secrets: Vec<SecretRow>,
+    /// Name, algorithm and thumbprint of each public key.
+    keys: Vec<(String, &'static str, String)>,
+    done: &'static str,
     curl_url: String,
 }
 
@@ -360,7 +364,13 @@ async fn find(app: &App, id: &str) -> Result<ListedClient> {
 }
 
 /// `GET /dashboard/credentials/{id}`.
-pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) -> Result<Response> {
+pub async fn get(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    OriginalUri(uri): OriginalUri,
+    Path(id): Path,
+) -> Result<Response> {
+    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
     let client = find(&app, &id).await?;
     let (now, zone) = (signed_in.visit.now(), signed_in.shop.zone());
     let state = state(&client, now);
@@ -373,6 +383,13 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) ->
         algorithm: client.signing_alg.name(),
         scopes: client.scopes.iter().map(Scope::name).collect(),
         secrets: secret_rows(&client, now, &zone),
+        keys: key_rows(&client),
+        done: match asked.get("done") {
+            "keys" => {
+                "The public keys are registered: what the program signs with them is taken from now on."
+            }
+            _ => "",
+        },
         curl_url: app.config.public_url.clone(),
         client: &client,
     };
@@ -398,6 +415,15 @@ fn secret_rows(client: &ListedClient, now: Timestamp, zone: &TimeZone) -> Vec<Se
         }
     };
     client.secrets.iter().map(row).collect()
+}
+
+fn key_rows(client: &ListedClient) -> Vec<(String, &'static str, String)> {
+    let keys = client.keys.iter().flat_map(|keys| keys.keys());
+    keys.map(|key| {
+        let name = key.kid.clone().unwrap_or_else(|| "no kid".to_owned());
+        (name, key.algorithm.name(), key.thumbprint())
+    })
+    .collect()
 }
 
 fn countdown(minutes: i64) -> String {
@@ -461,6 +487,33 @@ pub async fn rotate(
     };
     let shown = Shown::new(&app, name.as_str(), secret.expose(), client.scopes).note(note);
     Ok(shown.response(&visit, "The new secret"))
+}
+
+/// `POST /dashboard/credentials/{id}/keys`: public keys in place of the secrets, which work on for a while.
+pub async fn set_public_keys(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Path(id): Path,
+    Form(typed): Form,
+) -> Result<Response> {
+    let client = find(&app, &id).await?;
+    let keys = KeySet::parse(typed.get("jwks"))
+        .map_err(|error| Problem::new(&codes::INVALID_BODY, error.to_string()))?;
+    let hours: u64 = typed.get("hours").parse().unwrap_or(u64::MAX);
+    let overlap = Duration::from_secs(hours.saturating_mul(60 * 60));
+    let (id, now) = (client.id, signed_in.visit.now());
+    let page = format!("/dashboard/credentials/{id}?done=keys");
+    let set: std::result::Result<(), AdminError> = app
+        .db
+        .write(async move |tx| {
+            set_keys(tx, &id, &keys, overlap, now).await?;
+            let object = ("client", id.as_str());
+            Ok(store::note(tx, signed_in.doer(), "client.keys_set", object).await?)
+        })
+        .await;
+    set.map_err(refused)?;
+    app.nudge.send();
+    Ok(frame::see_other(&page))
 }
 
 /// `POST /dashboard/credentials/{id}/revoke`.

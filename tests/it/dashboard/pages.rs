@@ -312,3 +312,47 @@ async fn files_have_names_of_their_content_and_are_kept() {
         );
     }
 }
+
+#[tokio::test]
+async fn public_keys_are_registered_and_shown_and_end_the_secrets() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let (id, secret) = app.credentials("orders:read").await;
+    let page = format!("/dashboard/credentials/{id}");
+    let path = format!("{page}/keys");
+    let fields =
+        |jwks: &str, hours: &str| vec![("jwks", jwks.to_owned()), ("hours", hours.to_owned())];
+    let key = r#"{"kty":"OKP","crv":"Ed25519","kid":"<b>1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    let good = format!(r#"{{"keys":[{key}]}}"#);
+    for (jwks, hours) in [
+        ("", "0"),
+        ("{}", "0"),
+        (key, "0"),
+        (r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#, "0"),
+        (good.as_str(), "169"),
+        (good.as_str(), "soon"),
+    ] {
+        assert_eq!(
+            owner.post(&path, &fields(jwks, hours)).await.status,
+            422,
+            "{jwks} {hours}"
+        );
+    }
+    let set = owner.post(&path, &fields(&good, "0")).await;
+    assert_eq!(set.status, 303);
+    let shown = owner.get(set.header("location")).await.text();
+    for text in [
+        "are registered",
+        "EdDSA",
+        "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+    ] {
+        assert!(shown.contains(text), "{text}");
+    }
+    assert!(!shown.contains("<b>1"), "a name is only a name");
+    app.clock.advance(Duration::from_secs(2)); // what is known of a client is at most a second old
+    let body =
+        json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret });
+    assert_eq!(app.anonymous().post("/oauth/token", body).await.status, 401);
+    let audit = owner.get("/dashboard/audit").await.text();
+    assert!(audit.contains("Client keys set"));
+}
