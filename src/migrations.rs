@@ -42,4 +42,5 @@ pub static MIGRATIONS: &[Migration] = &[
     ),
     shared!(20, "dashboard", "0020_dashboard.sql"),
     shared!(23, "client_keys", "0023_client_keys.sql"),
+    shared!(24, "client_dpop", "0024_client_dpop.sql"),
 ];

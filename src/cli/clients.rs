@@ -6,8 +6,9 @@ use crate::oauth::client::{ClientId, IP_ALLOW_MAX, Network};
 use crate::oauth::jwk::{KEY_SET_MAX_BYTES, KeySet};
 use crate::oauth::key::Algorithm;
 use crate::oauth::{
-    ListedClient, NewClient, OVERLAP_DEFAULT, OVERLAP_MAX, Scope, Scopes, create_client,
-    create_signing_client, end_of_secret, list_clients, revoke_client, rotate_secret, set_keys,
+    AdminError, ListedClient, NewClient, OVERLAP_DEFAULT, OVERLAP_MAX, Scope, Scopes, bind_client,
+    create_client, create_signing_client, end_of_secret, list_clients, revoke_client,
+    rotate_secret, set_keys,
 };
 use platform::clock::Clock;
 use serde_json::{Value, json};
@@ -49,6 +50,9 @@ pub(super) struct Create {
     /// A file with the public keys that it signs with (a JWK Set); it gets no secret then
     #[arg(long, value_name = "FILE", value_parser = key_set)]
     jwks: Option<KeySet>,
+    /// Bind every token that it gets to a key of its own, so that a stolen one is worth nothing (DPoP)
+    #[arg(long)]
+    dpop: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -154,7 +158,13 @@ async fn create(args: Create, config: &Config) -> Result<(), Failure> {
     let db = database(config).await?;
     if let Some(keys) = args.jwks {
         let id = db
-            .write(async move |tx| create_signing_client(tx, &new, &keys, now).await)
+            .write(async move |tx| {
+                let id = create_signing_client(tx, &new, &keys, now).await?;
+                if args.dpop {
+                    bind_client(tx, &id, true, now).await?;
+                }
+                Ok::<_, AdminError>(id)
+            })
             .await?;
         match args.json {
             true => {
@@ -168,7 +178,13 @@ async fn create(args: Create, config: &Config) -> Result<(), Failure> {
         return Ok(());
     }
     let (id, secret) = db
-        .write(async move |tx| create_client(tx, &new, now).await)
+        .write(async move |tx| {
+            let made = create_client(tx, &new, now).await?;
+            if args.dpop {
+                bind_client(tx, &made.0, true, now).await?;
+            }
+            Ok::<_, AdminError>(made)
+        })
         .await?;
     let (id, secret) = (id.as_str(), secret.expose());
     match args.json {
@@ -208,11 +224,16 @@ async fn list(args: &List, config: &Config) -> Result<(), Failure> {
             (None, None) => "active".to_owned(),
         };
         print(format_args!(
-            "{}  {}  ({state})\n    created {}, signs with {}\n    scopes {}\n",
+            "{}  {}  ({state})\n    created {}, signs with {}{}\n    scopes {}\n",
             client.id,
             client.name,
             client.created_at,
             client.signing_alg.name(),
+            if client.dpop_bound {
+                ", tokens bound to its key (DPoP)"
+            } else {
+                ""
+            },
             client.scopes
         ));
         for secret in &client.secrets {
@@ -252,7 +273,7 @@ fn client_json(client: &ListedClient) -> Value {
     json!({ "client_id": client.id, "name": client.name, "scopes": names(&client.scopes),
         "signing_alg": client.signing_alg.name(), "created_at": client.created_at,
         "expires_at": client.expires_at, "disabled_at": client.disabled_at, "secrets": secrets,
-        "keys": keys })
+        "keys": keys, "dpop_bound": client.dpop_bound })
 }
 
 async fn rotate(args: Rotate, config: &Config) -> Result<(), Failure> {

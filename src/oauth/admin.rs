@@ -49,6 +49,8 @@ pub struct ListedClient {
     pub secrets: Vec<ListedSecret>,
     /// The public keys that it signs with, if it has any.
     pub keys: Option<KeySet>,
+    /// Whether every token that it gets is bound to a key (DPoP).
+    pub dpop_bound: bool,
 }
 
 /// What may be shown of a secret.
@@ -129,6 +131,20 @@ pub async fn set_keys(
     Ok(append(tx, "client.keys_set", id, version, data, now).await?)
 }
 
+/// Binds every token that a client gets from now on to a key of its own (DPoP), or leaves that to the client.
+/// Tokens that it has stay as they are.
+pub async fn bind_client(
+    tx: &mut Tx,
+    id: &ClientId,
+    bound: bool,
+    now: Timestamp,
+) -> Result<(), AdminError> {
+    let version = touch_living(tx, id, Duration::ZERO, now).await?;
+    store::set_dpop_bound(tx, id, bound).await?;
+    let data = json!({ "dpop_bound": bound });
+    Ok(append(tx, "client.changed", id, version, data, now).await?)
+}
+
 /// Notes that a client which is not revoked is changed; its new version.
 async fn touch_living(
     tx: &mut Tx,
@@ -172,6 +188,7 @@ pub async fn list_clients(tx: &mut Tx) -> Result<Vec<ListedClient>, DbError> {
         expires_at: client.expires_at.map(at),
         disabled_at: client.disabled_at.map(at),
         keys: client.keys,
+        dpop_bound: client.dpop_bound,
     });
     Ok(listed.collect())
 }

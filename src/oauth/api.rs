@@ -2,6 +2,7 @@
 
 use super::assertion::ALGORITHMS;
 use super::client::{Client, ClientId, authenticate};
+use super::dpop;
 use super::error::{OAuthError, codes};
 use super::request::{Credentials, Message, RevokeRequest, TokenRequest};
 use super::revocation::RevokedToken;
@@ -21,6 +22,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 pub(super) const TAG: &str = "Authentication";
+/// The `token_type` of a token that is bound to a key.
+pub(super) const DPOP: &str = "DPoP";
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A successful answer of `POST /oauth/token` (RFC 6749 §5.1).
@@ -28,8 +31,8 @@ pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 pub struct TokenAnswer {
     /// A JWT of the profile of RFC 9068: less than 1 KiB, with RS256 and every scope about 1.25 KiB.
     pub access_token: String,
-    /// Always `Bearer`.
-    #[schemars(extend("const" = "Bearer"))]
+    /// How it is sent: `Bearer`, or `DPoP` when it is bound to a key.
+    #[schemars(extend("enum" = ["Bearer", "DPoP"]))]
     pub token_type: &'static str,
     /// Seconds until it expires.
     pub expires_in: u32,
@@ -97,20 +100,24 @@ pub struct RevokeBody {
 /// What `POST /oauth/token` promises.
 pub fn token_operation() -> Operation {
     Operation::new("createToken", TAG, "Exchanges client credentials for an access token.")
-        .describe("JSON or form, with the secret in the body or in HTTP Basic, or with an assertion that the client signed (`private_key_jwt`, RFC 7523: `aud` is the issuer, `exp` at most five minutes ahead, a new `jti` each time). Errors have the form of RFC 6749 §5.2. After ten wrong secrets within a minute a client is paused for a minute at the address they came from, and after a hundred within ten minutes that address is paused for a quarter of an hour for all who show a wrong secret: 429 with `Retry-After`.")
+        .describe("JSON or form, with the secret in the body or in HTTP Basic, or with an assertion that the client signed (`private_key_jwt`, RFC 7523: `aud` is the issuer, `exp` at most five minutes ahead, a new `jti` each time). With a `DPoP` header the token is bound to the key of the proof (RFC 9449); the nonce is in `DPoP-Nonce`. Errors have the form of RFC 6749 §5.2. After ten wrong secrets within a minute a client is paused for a minute at the address they came from, and after a hundred within ten minutes that address is paused for a quarter of an hour for all who show a wrong secret: 429 with `Retry-After`.")
         .body::<TokenBody>()
         .body_also_as(FORM)
         .body_example(json!({ "grant_type": "client_credentials", "client_id": "YOUR_CLIENT_ID", "client_secret": "YOUR_CLIENT_SECRET" }))
         .returns::<TokenAnswer>(200, "An access token.")
         .example(json!({ "access_token": "eyJhbGciOiJIUzI1NiIsIn...", "token_type": "Bearer", "expires_in": 3600, "scope": "orders:read products:read" }))
         .ignores_query()
-        .errors(&codes(&["invalid_request", "invalid_client", "invalid_scope", "invalid_target", "temporarily_unavailable"]))
+        .errors(&codes(&["invalid_request", "invalid_client", "invalid_scope", "invalid_target", "invalid_dpop_proof", "use_dpop_nonce", "temporarily_unavailable"]))
         .error_form("OAuthError")
 }
 
 /// `POST /oauth/token`.
 pub async fn token(State(app): State<App>, request: Request) -> Response {
     match issue(&app, request).await {
+        Ok(answer) if answer.token_type == DPOP => {
+            let nonce = app.oauth.nonces.at(app.clock.now());
+            no_store(Reply::json(StatusCode::OK, &answer).with(dpop::NONCE, &nonce))
+        }
         Ok(answer) => no_store(Reply::json(StatusCode::OK, &answer)),
         Err(error) => error.response(&app.config.public_url),
     }
@@ -182,6 +189,7 @@ pub async fn server(State(app): State<App>) -> Reply {
         "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        "dpop_signing_alg_values_supported": ALGORITHMS,
         "service_documentation": format!("{issuer}/docs"),
     }))
 }
@@ -211,6 +219,7 @@ pub async fn resource(State(app): State<App>) -> Reply {
         "authorization_servers": [issuer],
         "scopes_supported": scopes(),
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": ALGORITHMS,
         "resource_name": "Tradepost API",
         "resource_documentation": format!("{issuer}/docs"),
     }))
@@ -339,6 +348,7 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
         Some(_) => client.token_ttl_seconds(),
         None => app.config.access_token_ttl_seconds,
     };
+    let bound_to = asked.proven_key(app, &client, "/oauth/token").await?;
     let grant = Grant {
         client_id: &client.id,
         secret_id: &secret_id,
@@ -346,6 +356,7 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
         scopes: client.scopes.narrow(request.scope.as_deref())?,
         algorithm: client.signing_alg,
         ttl_seconds,
+        bound_to: bound_to.as_deref(),
     };
     let key = app.oauth.ensure_key(&app.db, client.signing_alg, asked.now);
     key.await.map_err(|error| unavailable(&error))?;
@@ -356,7 +367,7 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
     })?;
     Ok(TokenAnswer {
         access_token,
-        token_type: "Bearer",
+        token_type: if bound_to.is_some() { DPOP } else { "Bearer" },
         expires_in: ttl_seconds,
         scope: claims.scope.to_string(),
     })

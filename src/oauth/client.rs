@@ -174,6 +174,8 @@ pub struct Client {
     pub secrets: Vec<StoredSecret>,
     /// The public keys that it signs assertions with, if it has any.
     pub keys: Option<KeySet>,
+    /// Whether every token that it gets is bound to a key (RFC 9449); otherwise those are for which it shows a proof.
+    pub dpop_bound: bool,
 }
 
 /// Why a client was turned away. For the log alone: the caller sees `invalid_client` whatever it was.
@@ -288,6 +290,7 @@ mod tests {
             ip_allow: Vec::new(),
             secrets,
             keys: None,
+            dpop_bound: false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the chapter keeps in memory: keys, verified tokens, known clients, counters.
 
 use super::client::{Client, ClientId, StoredSecret, TOKEN_TTL_SECONDS_MAX};
+use super::dpop::Nonces;
 use super::key::{Algorithm, KeyChange, KeyError, KeyRing, StoredKey, plan};
 use super::proof::Pace;
 use super::revocation::RevokedToken;
@@ -50,6 +51,7 @@ pub struct OAuth {
     uses: Mutex<BTreeMap<String, Timestamp>>,
     /// How often each client proves something.
     pub(super) pace: Pace,
+    pub nonces: Nonces,
     /// Revocations up to here (microseconds) are known.
     seen: AtomicI64,
     /// Held while keys are made, so that a burst of requests makes them once.
@@ -66,6 +68,7 @@ impl OAuth {
     ) -> Result<OAuth, OpenError> {
         let master = Arc::new(master);
         let keys = maintain_keys(db, &master, now).await?;
+        let nonces = Nonces::new(&master.derive("dpop nonces"));
         let audience = format!("{}/v2", config.public_url);
         let ring = KeyRing::open(&keys, &master)?;
         let limiter = NonZeroU32::new(config.rate_limit_per_second).map(|per_second| {
@@ -84,6 +87,7 @@ impl OAuth {
             clients: Cache::new(CLIENTS_MAX),
             uses: Mutex::default(),
             pace: Pace::default(),
+            nonces,
             seen: AtomicI64::new((now - TOKEN_LIFE_MAX).micros()),
             making: tokio::sync::Mutex::default(),
         };

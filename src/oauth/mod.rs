@@ -6,6 +6,7 @@
 //! - [`request`] and [`error`]: what the endpoints read and how they refuse.
 //! - [`assertion`]: clients that sign instead of showing a secret; [`jwk`] and [`proof`]: their keys, and what
 //!   they may show once.
+//! - [`dpop`]: tokens that are bound to a key of their holder.
 //! - [`key`]: signing keys, their life and their public halves.
 //! - [`token`]: access tokens: issuing, verifying, revoking.
 //! - [`introspection`]: who may ask whether a token is alive.
@@ -22,6 +23,7 @@ pub mod admin;
 pub mod api;
 pub mod assertion;
 pub mod client;
+pub mod dpop;
 pub mod error;
 pub mod guard;
 pub mod introspection;
@@ -38,8 +40,9 @@ pub mod throttle;
 pub mod token;
 
 pub use admin::{
-    AdminError, ListedClient, ListedSecret, NewClient, OVERLAP_DEFAULT, OVERLAP_MAX, create_client,
-    create_signing_client, end_of_secret, list_clients, revoke_client, rotate_secret, set_keys,
+    AdminError, ListedClient, ListedSecret, NewClient, OVERLAP_DEFAULT, OVERLAP_MAX, bind_client,
+    create_client, create_signing_client, end_of_secret, list_clients, revoke_client,
+    rotate_secret, set_keys,
 };
 pub use guard::Caller;
 pub use memory::{OAuth, OpenError, has_signing_keys};

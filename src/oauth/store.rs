@@ -25,7 +25,7 @@ fn unreadable(index: usize, what: impl std::fmt::Display) -> DbError {
 
 /// The client called `id`, with its newest secrets, of which no more can be alive.
 pub async fn find_client(tx: &mut Tx, id: &ClientId) -> Result<Option<Client>, DbError> {
-    let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow, jwks
+    let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow, jwks, dpop_bound
         FROM oauth_clients WHERE id = $1";
     let Some(mut client) = tx.fetch_optional(sql, params![id.as_str()], client).await? else {
         return Ok(None);
@@ -58,6 +58,7 @@ fn client(row: &Row<'_>) -> Result<Client, DbError> {
         ip_allow: ip_allow.map_err(|e| unreadable(8, e))?,
         secrets: Vec::new(),
         keys: keys.map_err(|e| unreadable(9, e))?,
+        dpop_bound: row.get::<i64>(10)? != 0,
     })
 }
 
@@ -316,7 +317,7 @@ pub async fn write_uses(tx: &mut Tx, uses: &[(String, Timestamp)]) -> Result<(),
 
 /// All clients, oldest first, at most 10,000.
 pub async fn clients(tx: &mut Tx) -> Result<Vec<Client>, DbError> {
-    let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow, jwks
+    let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow, jwks, dpop_bound
         FROM oauth_clients ORDER BY created_at, id LIMIT $1";
     tx.fetch_all(sql, params![LIST_MAX], client).await
 }
@@ -343,6 +344,14 @@ pub async fn secrets_listed(tx: &mut Tx) -> Result<Vec<(String, ListedSecret)>, 
 pub async fn set_keys(tx: &mut Tx, id: &ClientId, keys: &KeySet) -> Result<(), DbError> {
     let sql = "UPDATE oauth_clients SET jwks = $2 WHERE id = $1";
     tx.execute(sql, params![id.as_str(), keys.to_json()])
+        .await
+        .map(drop)
+}
+
+/// Binds all tokens that a client gets from now on to a key, or leaves that to the client.
+pub async fn set_dpop_bound(tx: &mut Tx, id: &ClientId, bound: bool) -> Result<(), DbError> {
+    let sql = "UPDATE oauth_clients SET dpop_bound = $2 WHERE id = $1";
+    tx.execute(sql, params![id.as_str(), i64::from(bound)])
         .await
         .map(drop)
 }

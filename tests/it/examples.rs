@@ -317,7 +317,7 @@ async fn each_body_that_the_reference_shows_can_be_sent() {
     let told = tradepost::demo::fill(&app, &app.config.public_url).await;
     told.expect("sample data");
     let shop = app.client(&Scopes::all().to_string()).await;
-    let (id, secret) = app.credentials("users:read").await;
+    let (id, secret) = app.credentials("users:read tokens:introspect").await;
     // One with a single variant, as the example of a change has it.
     let product = shop.get("/v2/products?sku=PEN-FOUNTAIN").await.json()[0]["id"].clone();
     let order = json!({ "email": "ada@example.com", "currency": "USD", "items": [{ "sku": "MUG-BLUE", "quantity": 1 }] });

@@ -16,6 +16,7 @@ use tradepost::oauth::{
 };
 
 mod assertions;
+mod dpop;
 mod introspection;
 mod keys;
 mod lifetimes;

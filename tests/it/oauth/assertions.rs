@@ -150,6 +150,8 @@ async fn foreign_changed_and_stale_assertions_are_all_refused_alike() {
         ("no audience", without("aud")),
         ("expired", with("exp", json!(t))),
         ("too long", with("exp", json!(t + 301))),
+        ("before time", with("exp", json!(i64::MIN))),
+        ("after time", with("exp", json!(u64::MAX))),
         ("no exp", without("exp")),
         ("exp as text", with("exp", json!((t + 60).to_string()))),
         ("from the future", with("nbf", json!(t + 61))),
