@@ -36,7 +36,15 @@ fn apt_get(args: &[&str]) -> Result {
 /// The directory of programs of a Python package from PyPI, in a virtual environment of its own under
 /// the build directory. Made once per version.
 pub fn from_pypi(package: &str, version: &str) -> Result<PathBuf> {
-    let venv = target()?.join(format!("judges/{package}-{version}"));
+    python_packages(
+        &format!("{package}-{version}"),
+        &[&format!("{package}=={version}")],
+    )
+}
+
+/// The same for several packages, each named with its version.
+pub fn python_packages(name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let venv = target()?.join(format!("judges/{name}"));
     let complete = venv.join("complete");
     if complete.exists() {
         return Ok(venv.join("bin"));
@@ -44,11 +52,12 @@ pub fn from_pypi(package: &str, version: &str) -> Result<PathBuf> {
     // Debian ships Python without the two modules that make a virtual environment.
     let can_make_venv = || output(Command::new("python3").args(["-c", "import venv, ensurepip"]));
     if can_make_venv().is_err() {
-        debian_packages(&["python3", "python3-venv"], package)?;
+        debian_packages(&["python3", "python3-venv"], name)?;
         can_make_venv()?;
     }
     println!(
-        "installing {package} {version} from PyPI into {}",
+        "installing {} from PyPI into {}",
+        packages.join(", "),
         venv.display()
     );
     run(Command::new("python3")
@@ -56,9 +65,34 @@ pub fn from_pypi(package: &str, version: &str) -> Result<PathBuf> {
         .arg(&venv))?;
     run(Command::new(venv.join("bin/pip"))
         .args(["install", "--quiet", "--disable-pip-version-check"])
-        .arg(format!("{package}=={version}"))
+        .args(packages)
         .stdin(Stdio::null()))?;
     // Written last, so that an interrupted installation is begun again and not trusted.
     std::fs::write(&complete, "").map_err(|e| format!("{}: {e}", complete.display()))?;
     Ok(venv.join("bin"))
+}
+
+/// A folder whose `node_modules` has a package from npm. Made once per version.
+pub fn from_npm(package: &str, version: &str) -> Result<PathBuf> {
+    let folder = target()?.join(format!("judges/{package}-{version}"));
+    let complete = folder.join("complete");
+    if complete.exists() {
+        return Ok(folder);
+    }
+    if find("node").is_none() || find("npm").is_none() {
+        debian_packages(&["nodejs", "npm"], package)?;
+    }
+    println!(
+        "installing {package} {version} from npm into {}",
+        folder.display()
+    );
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    run(Command::new("npm")
+        .args(["install", "--no-save", "--no-audit", "--no-fund"])
+        .args(["--ignore-scripts", "--loglevel", "error", "--prefix"])
+        .arg(&folder)
+        .arg(format!("{package}@{version}"))
+        .stdin(Stdio::null()))?;
+    std::fs::write(&complete, "").map_err(|e| format!("{}: {e}", complete.display()))?;
+    Ok(folder)
 }
