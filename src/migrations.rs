@@ -43,6 +43,8 @@ pub static MIGRATIONS: &[Migration] = &[
     shared!(20, "dashboard", "0020_dashboard.sql"),
     shared!(21, "oauth_flows", "0021_oauth_flows.sql"),
     shared!(22, "oauth_devices", "0022_oauth_devices.sql"),
+    shared!(23, "client_keys", "0023_client_keys.sql"),
+    shared!(24, "client_dpop", "0024_client_dpop.sql"),
     shared!(25, "sign_in", "0025_sign_in.sql"),
     shared!(27, "jobs_list", "0027_jobs_list.sql"),
     shared!(28, "audit_filters", "0028_audit_filters.sql"),

@@ -221,7 +221,7 @@ fn answered(route: &'static str, mut response: Response) -> Response {
 /// browsers ask without one.
 fn preflight(allow: &HeaderValue, patchable: bool) -> Response {
     const HEADERS: HeaderValue = HeaderValue::from_static(
-        "Authorization, Content-Type, Accept, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Request-Id, traceparent",
+        "Authorization, Content-Type, Accept, Idempotency-Key, If-Match, If-None-Match, Prefer, DPoP, X-Request-Id, traceparent",
     );
     let headers = [
         (header::ALLOW, allow.clone()),

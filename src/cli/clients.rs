@@ -5,11 +5,13 @@ use crate::config::Config;
 use crate::oauth::client::{ClientId, IP_ALLOW_MAX, Network};
 use crate::oauth::flows::redirect::RedirectUri;
 use crate::oauth::flows::registration::{Registration, register};
+use crate::oauth::jwk::{KEY_SET_MAX_BYTES, KeySet};
 use crate::oauth::key::Algorithm;
 use crate::oauth::request::GrantType;
 use crate::oauth::{
-    AdminError, ListedClient, NewClient, OVERLAP_DEFAULT, OVERLAP_MAX, Scope, Scopes,
-    create_client, end_of_secret, list_clients, revoke_client, rotate_secret,
+    AdminError, ListedClient, NewClient, OVERLAP_DEFAULT, OVERLAP_MAX, Scope, Scopes, bind_client,
+    create_client, create_signing_client, end_of_secret, list_clients, revoke_client,
+    rotate_secret, set_keys,
 };
 use platform::clock::Clock;
 use serde_json::{Value, json};
@@ -26,6 +28,8 @@ pub(super) enum Command {
     Rotate(Rotate),
     /// Say how a client gets tokens: by itself, or from people who are sent to /oauth/authorize
     Flows(SetFlows),
+    /// Register the public keys that a client signs with instead of showing a secret (private_key_jwt)
+    Keys(Keys),
     /// Disable a client for good: it gets no token, and those it has stop working within a second
     Revoke(Revoke),
 }
@@ -50,6 +54,12 @@ pub(super) struct Create {
     expires_in_days: Option<u32>,
     #[command(flatten)]
     flows: Flows,
+    /// A file with the public keys that it signs with (a JWK Set); it gets no secret then
+    #[arg(long, value_name = "FILE", value_parser = key_set)]
+    jwks: Option<KeySet>,
+    /// Bind every token that it gets to a key of its own, so that a stolen one is worth nothing (DPoP)
+    #[arg(long)]
+    dpop: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -120,6 +130,19 @@ pub(super) struct Rotate {
 }
 
 #[derive(clap::Args)]
+pub(super) struct Keys {
+    /// The client's id, cli_…
+    id: ClientId,
+    /// A file with its public keys (a JWK Set: ES256, EdDSA or RS256); they replace those that it had
+    #[arg(value_name = "FILE", value_parser = key_set)]
+    jwks: KeySet,
+    /// Hours for which its secrets work on; 0 ends them at once
+    #[arg(long, value_name = "HOURS", default_value_t = OVERLAP_DEFAULT.as_secs() / HOUR,
+        value_parser = clap::value_parser!(u64).range(0..=OVERLAP_MAX.as_secs() / HOUR))]
+    overlap_hours: u64,
+}
+
+#[derive(clap::Args)]
 pub(super) struct Revoke {
     /// The client's id, cli_…
     id: ClientId,
@@ -143,12 +166,22 @@ fn scope(text: &str) -> Result<Scope, String> {
     })
 }
 
+fn key_set(path: &str) -> Result<KeySet, String> {
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if size.len() > KEY_SET_MAX_BYTES as u64 {
+        return Err(format!("a key set has at most {KEY_SET_MAX_BYTES} bytes"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    KeySet::parse(&text).map_err(|error| error.to_string())
+}
+
 pub(super) async fn run(command: Command, config: &Config) -> Result<ExitCode, Failure> {
     match command {
         Command::Create(args) => create(args, config).await?,
         Command::List(args) => list(&args, config).await?,
         Command::Rotate(args) => rotate(args, config).await?,
         Command::Flows(args) => set_flows(args, config).await?,
+        Command::Keys(args) => keys(args, config).await?,
         Command::Revoke(args) => revoke(args, config).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -177,9 +210,36 @@ async fn create(args: Create, config: &Config) -> Result<(), Failure> {
         ip_allow: args.ip_allow,
     };
     let db = database(config).await?;
+    if let Some(keys) = args.jwks {
+        let id = db
+            .write(async move |tx| {
+                let id = create_signing_client(tx, &new, &keys, now).await?;
+                if args.dpop {
+                    bind_client(tx, &id, true, now).await?;
+                }
+                if registration != Registration::default() {
+                    register(tx, &id, &registration, now).await?;
+                }
+                Ok::<_, AdminError>(id)
+            })
+            .await?;
+        match args.json {
+            true => {
+                let client = json!({ "client_id": id, "scopes": names(&scopes) });
+                print(format_args!("{client}\n"));
+            }
+            false => print(format_args!(
+                "client_id      {id}\nscopes         {scopes}\n\nIt signs with its own keys and has no secret.\n"
+            )),
+        }
+        return Ok(());
+    }
     let (id, secret) = db
         .write(async move |tx| {
             let (id, secret) = create_client(tx, &new, now).await?;
+            if args.dpop {
+                bind_client(tx, &id, true, now).await?;
+            }
             if registration != Registration::default() {
                 register(tx, &id, &registration, now).await?;
             }
@@ -231,11 +291,16 @@ async fn list(args: &List, config: &Config) -> Result<(), Failure> {
             (None, None) => "active".to_owned(),
         };
         print(format_args!(
-            "{}  {}  ({state})\n    created {}, signs with {}\n    scopes {}\n",
+            "{}  {}  ({state})\n    created {}, signs with {}{}\n    scopes {}\n",
             client.id,
             client.name,
             client.created_at,
             client.signing_alg.name(),
+            if client.dpop_bound {
+                ", tokens bound to its key (DPoP)"
+            } else {
+                ""
+            },
             client.scopes
         ));
         print_flows(&client.registration);
@@ -249,6 +314,11 @@ async fn list(args: &List, config: &Config) -> Result<(), Failure> {
                 end.unwrap_or_default(),
                 used.unwrap_or_default()
             ));
+        }
+        for key in client.keys.iter().flat_map(|keys| keys.keys()) {
+            let kid = key.kid.as_deref().unwrap_or("-");
+            let (algorithm, thumbprint) = (key.algorithm, key.thumbprint());
+            print(format_args!("    key {kid}, {algorithm}, {thumbprint}\n"));
         }
     }
     print(format_args!("{} clients\n", clients.len()));
@@ -300,10 +370,15 @@ fn client_json(client: &ListedClient) -> Value {
     let flows: Vec<_> = flows.collect();
     let uris = registration.redirect_uris().iter().map(RedirectUri::as_str);
     let uris: Vec<_> = uris.collect();
+    let keys = client.keys.iter().flat_map(|keys| keys.keys());
+    let keys: Vec<Value> = keys
+        .map(|key| json!({ "kid": key.kid, "alg": key.algorithm, "thumbprint": key.thumbprint() }))
+        .collect();
     json!({ "client_id": client.id, "name": client.name, "scopes": names(&client.scopes),
         "grant_types": flows, "redirect_uris": uris, "public": registration.is_public(),
         "signing_alg": client.signing_alg.name(), "created_at": client.created_at,
-        "expires_at": client.expires_at, "disabled_at": client.disabled_at, "secrets": secrets })
+        "expires_at": client.expires_at, "disabled_at": client.disabled_at, "secrets": secrets,
+        "keys": keys, "dpop_bound": client.dpop_bound })
 }
 
 async fn rotate(args: Rotate, config: &Config) -> Result<(), Failure> {
@@ -331,6 +406,24 @@ async fn rotate(args: Rotate, config: &Config) -> Result<(), Failure> {
             "client_id      {id}\nclient_secret  {secret}\n\nThe secret is not shown again. The old one works until {end}.\n"
         )),
     }
+    Ok(())
+}
+
+async fn keys(args: Keys, config: &Config) -> Result<(), Failure> {
+    let db = database(config).await?;
+    let now = Clock::system().now();
+    let (id, overlap) = (
+        args.id.clone(),
+        Duration::from_secs(args.overlap_hours * HOUR),
+    );
+    let count = args.jwks.keys().len();
+    db.write(async move |tx| set_keys(tx, &id, &args.jwks, overlap, now).await)
+        .await?;
+    let end = end_of_secret(now, overlap);
+    print(format_args!(
+        "{} signs with {count} keys. Its secrets work until {end}.\n",
+        args.id
+    ));
     Ok(())
 }
 

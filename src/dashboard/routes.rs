@@ -118,6 +118,7 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/credentials/new", FRESH_DEVELOPER, credentials::create),
         page("/dashboard/credentials/{id}", DEVELOPER, credentials::get),
         form("/dashboard/credentials/{id}/rotate", FRESH_DEVELOPER, credentials::rotate),
+        form("/dashboard/credentials/{id}/keys", FRESH_DEVELOPER, credentials::set_public_keys),
         form("/dashboard/credentials/{id}/revoke", DEVELOPER, credentials::revoke),
         page("/dashboard/try-it", DEVELOPER, try_it::get),
         form("/dashboard/try-it", DEVELOPER, try_it::token),

@@ -2,6 +2,7 @@
 
 use super::client::{ClientId, ClientSecret, LIVE_SECRETS_MAX, Network};
 use super::flows::registration::Registration;
+use super::jwk::KeySet;
 use super::key::Algorithm;
 use super::scope::Scopes;
 use super::store;
@@ -48,6 +49,10 @@ pub struct ListedClient {
     pub registration: Registration,
     /// Newest first, expired ones included.
     pub secrets: Vec<ListedSecret>,
+    /// The public keys that it signs with, if it has any.
+    pub keys: Option<KeySet>,
+    /// Whether every token that it gets is bound to a key (DPoP).
+    pub dpop_bound: bool,
 }
 
 /// What may be shown of a secret.
@@ -82,15 +87,89 @@ pub async fn create_client(
     new: &NewClient,
     now: Timestamp,
 ) -> Result<(ClientId, ClientSecret), DbError> {
-    let id: ClientId = format!("cli_{}", random_base62(22))
-        .parse()
-        .expect("letters and digits");
+    let id = new_client_id();
     let secret = ClientSecret::generate();
     store::insert_client(tx, &id, new, now).await?;
     store::insert_secret(tx, &id, &secret, now).await?;
     let data = json!({ "name": new.name, "scopes": new.scopes });
     append(tx, "client.created", &id, 1, data, now).await?;
     Ok((id, secret))
+}
+
+/// Registers a client that signs with `keys` and has no secret.
+pub async fn create_signing_client(
+    tx: &mut Tx,
+    new: &NewClient,
+    keys: &KeySet,
+    now: Timestamp,
+) -> Result<ClientId, DbError> {
+    let id = new_client_id();
+    store::insert_client(tx, &id, new, now).await?;
+    store::set_keys(tx, &id, keys).await?;
+    let data = json!({ "name": new.name, "scopes": new.scopes });
+    append(tx, "client.created", &id, 1, data, now).await?;
+    Ok(id)
+}
+
+/// Gives a client the public keys that it signs with, in place of those that it had: what these signed is
+/// refused at once. Its secrets work on for `overlap` (at most [`OVERLAP_MAX`]; zero ends them at once), or as
+/// long as they would have anyway.
+pub async fn set_keys(
+    tx: &mut Tx,
+    id: &ClientId,
+    keys: &KeySet,
+    overlap: Duration,
+    now: Timestamp,
+) -> Result<(), AdminError> {
+    let version = touch_living(tx, id, overlap, now).await?;
+    let end = end_of_secret(now, overlap);
+    for secret in store::secrets(tx, id).await? {
+        if secret.expires_at.is_none_or(|known| known > end.to_jiff()) {
+            store::expire_secret(tx, &secret.id, end).await?;
+        }
+    }
+    store::set_keys(tx, id, keys).await?;
+    let data = json!({ "secrets_expire_at": end });
+    Ok(append(tx, "client.keys_set", id, version, data, now).await?)
+}
+
+/// Binds every token that a client gets from now on to a key of its own (DPoP), or leaves that to the client.
+/// Tokens that it has stay as they are.
+pub async fn bind_client(
+    tx: &mut Tx,
+    id: &ClientId,
+    bound: bool,
+    now: Timestamp,
+) -> Result<(), AdminError> {
+    let version = touch_living(tx, id, Duration::ZERO, now).await?;
+    store::set_dpop_bound(tx, id, bound).await?;
+    let data = json!({ "dpop_bound": bound });
+    Ok(append(tx, "client.changed", id, version, data, now).await?)
+}
+
+/// Notes that a client which is not revoked is changed; its new version.
+async fn touch_living(
+    tx: &mut Tx,
+    id: &ClientId,
+    overlap: Duration,
+    now: Timestamp,
+) -> Result<i64, AdminError> {
+    if overlap > OVERLAP_MAX {
+        return Err(AdminError::OverlapTooLong);
+    }
+    let touched = store::touch_client(tx, id, now).await?;
+    let version = touched.ok_or_else(|| AdminError::NoClient(id.clone()))?;
+    let client = store::find_client(tx, id).await?;
+    if client.is_none_or(|client| client.disabled_at.is_some()) {
+        return Err(AdminError::Revoked(id.clone()));
+    }
+    Ok(version)
+}
+
+fn new_client_id() -> ClientId {
+    format!("cli_{}", random_base62(22))
+        .parse()
+        .expect("letters and digits")
 }
 
 /// All clients, oldest first, at most 10,000.
@@ -111,6 +190,8 @@ pub async fn list_clients(tx: &mut Tx) -> Result<Vec<ListedClient>, DbError> {
         expires_at: client.expires_at.map(at),
         disabled_at: client.disabled_at.map(at),
         registration: client.registration,
+        keys: client.keys,
+        dpop_bound: client.dpop_bound,
     });
     Ok(listed.collect())
 }
@@ -134,15 +215,7 @@ pub async fn rotate_secret(
     overlap: Duration,
     now: Timestamp,
 ) -> Result<ClientSecret, AdminError> {
-    if overlap > OVERLAP_MAX {
-        return Err(AdminError::OverlapTooLong);
-    }
-    let touched = store::touch_client(tx, id, now).await?;
-    let version = touched.ok_or_else(|| AdminError::NoClient(id.clone()))?;
-    let client = store::find_client(tx, id).await?;
-    if client.is_none_or(|client| client.disabled_at.is_some()) {
-        return Err(AdminError::Revoked(id.clone()));
-    }
+    let version = touch_living(tx, id, overlap, now).await?;
     let end = end_of_secret(now, overlap);
     let old = store::secrets(tx, id).await?;
     for (index, secret) in old.iter().enumerate() {

@@ -1,6 +1,8 @@
 //! Handlers of `/oauth/*` and `/.well-known/*`.
 
+use super::assertion::ALGORITHMS;
 use super::client::{Client, ClientId, authenticate};
+use super::dpop;
 use super::error::{OAuthError, codes};
 use super::flows::exchange::{Party, exchange};
 use super::flows::grant::RefreshToken;
@@ -23,6 +25,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 pub(super) const TAG: &str = "Authentication";
+/// The `token_type` of a token that is bound to a key.
+pub(super) const DPOP: &str = "DPoP";
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A successful answer of `POST /oauth/token` (RFC 6749 §5.1).
@@ -30,8 +34,8 @@ pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 pub struct TokenAnswer {
     /// A JWT of the profile of RFC 9068: less than 1 KiB, with RS256 and every scope about 1.25 KiB.
     pub access_token: String,
-    /// Always `Bearer`.
-    #[schemars(extend("const" = "Bearer"))]
+    /// How it is sent: `Bearer`, or `DPoP` when it is bound to a key.
+    #[schemars(extend("enum" = ["Bearer", "DPoP"]))]
     pub token_type: &'static str,
     /// Seconds until it expires.
     pub expires_in: u32,
@@ -58,6 +62,12 @@ pub struct TokenBody {
     /// Not needed with HTTP Basic, and not by public clients.
     #[serde(default)]
     client_secret: String,
+    /// With an assertion: `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    #[serde(default)]
+    client_assertion_type: String,
+    /// A JWT that the client signed, instead of a secret (RFC 7523).
+    #[serde(default)]
+    client_assertion: String,
     /// Scopes separated by spaces; all of the client's, or all that was allowed, when left away.
     #[serde(default)]
     scope: String,
@@ -100,25 +110,35 @@ pub struct RevokeBody {
     /// Not needed with HTTP Basic.
     #[serde(default)]
     client_secret: String,
+    /// With an assertion: `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    #[serde(default)]
+    client_assertion_type: String,
+    /// A JWT that the client signed, instead of a secret (RFC 7523).
+    #[serde(default)]
+    client_assertion: String,
 }
 
 /// What `POST /oauth/token` promises.
 pub fn token_operation() -> Operation {
     Operation::new("createToken", TAG, "Exchanges client credentials, a code or a refresh token for an access token.")
-        .describe("JSON or form, with the secret in the body or in HTTP Basic. Errors have the form of RFC 6749 §5.2. After ten wrong secrets within a minute a client is paused for a minute at the address they came from, and after a hundred within ten minutes that address is paused for a quarter of an hour for all who show a wrong secret: 429 with `Retry-After`.")
+        .describe("JSON or form, with the secret in the body or in HTTP Basic, or with an assertion that the client signed (`private_key_jwt`, RFC 7523: `aud` is the issuer, `exp` at most five minutes ahead, a new `jti` each time). With a `DPoP` header the token is bound to the key of the proof (RFC 9449); the nonce is in `DPoP-Nonce`. Errors have the form of RFC 6749 §5.2. After ten wrong secrets within a minute a client is paused for a minute at the address they came from, and after a hundred within ten minutes that address is paused for a quarter of an hour for all who show a wrong secret: 429 with `Retry-After`.")
         .body::<TokenBody>()
         .body_also_as(FORM)
         .body_example(json!({ "grant_type": "client_credentials", "client_id": "YOUR_CLIENT_ID", "client_secret": "YOUR_CLIENT_SECRET" }))
         .returns::<TokenAnswer>(200, "An access token.")
         .example(json!({ "access_token": "eyJhbGciOiJIUzI1NiIsIn...", "token_type": "Bearer", "expires_in": 3600, "scope": "orders:read products:read" }))
         .ignores_query()
-        .errors(&codes(&["invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "authorization_pending", "slow_down", "expired_token", "access_denied", "invalid_scope", "invalid_target", "temporarily_unavailable"]))
+        .errors(&codes(&["invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "authorization_pending", "slow_down", "expired_token", "access_denied", "invalid_scope", "invalid_target", "invalid_dpop_proof", "use_dpop_nonce", "temporarily_unavailable"]))
         .error_form("OAuthError")
 }
 
 /// `POST /oauth/token`.
 pub async fn token(State(app): State<App>, request: Request) -> Response {
     match issue(&app, request).await {
+        Ok(answer) if answer.token_type == DPOP => {
+            let nonce = app.oauth.nonces.at(app.clock.now());
+            no_store(Reply::json(StatusCode::OK, &answer).with(dpop::NONCE, &nonce))
+        }
         Ok(answer) => no_store(Reply::json(StatusCode::OK, &answer)),
         Err(error) => error.response(&app.config.public_url),
     }
@@ -169,7 +189,12 @@ pub fn server_operation() -> Operation {
 /// `GET /.well-known/oauth-authorization-server` (RFC 8414 §2).
 pub async fn server(State(app): State<App>) -> Reply {
     let issuer = app.oauth.signer.issuer();
-    let methods = ["client_secret_basic", "client_secret_post", "none"];
+    let methods = [
+        "client_secret_basic",
+        "client_secret_post",
+        "private_key_jwt",
+        "none",
+    ];
     let grant_types = GrantType::ALL.map(GrantType::name);
     public(&json!({
         "issuer": issuer,
@@ -186,8 +211,12 @@ pub async fn server(State(app): State<App>) -> Reply {
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        "dpop_signing_alg_values_supported": ALGORITHMS,
         "service_documentation": format!("{issuer}/docs"),
     }))
 }
@@ -217,6 +246,7 @@ pub async fn resource(State(app): State<App>) -> Reply {
         "authorization_servers": [issuer],
         "scopes_supported": scopes(),
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": ALGORITHMS,
         "resource_name": "Tradepost API",
         "resource_documentation": format!("{issuer}/docs"),
     }))
@@ -242,7 +272,7 @@ pub(super) fn no_store(reply: Reply) -> Response {
 pub(super) struct Asked {
     pub(super) headers: HeaderMap,
     body: Bytes,
-    address: IpAddr,
+    pub(super) address: IpAddr,
     pub(super) now: Timestamp,
 }
 
@@ -280,14 +310,19 @@ impl Asked {
     }
 
     /// Counts a failure, and answers it: with `refusal`, or not at all while the address is paused.
-    fn failed(&self, app: &App, id: Option<&ClientId>, refusal: OAuthError) -> OAuthError {
+    pub(super) fn failed(
+        &self,
+        app: &App,
+        id: Option<&ClientId>,
+        refusal: OAuthError,
+    ) -> OAuthError {
         let (throttle, now) = (&app.oauth.throttle, self.now.to_jiff());
         let paused = throttle.check_address(self.address, now);
         throttle.failed(id, self.address, now);
         paused.map_or_else(OAuthError::from, |()| refusal)
     }
 
-    /// The client behind `credentials` and the id of the secret that it showed, or the one refusal for all that can be wrong with them.
+    /// The client behind `credentials` and the id of the secret that it showed (none when it signed), or the one refusal for all that can be wrong with them.
     pub(super) async fn client(
         &self,
         app: &App,
@@ -298,6 +333,9 @@ impl Asked {
         throttle.check_pair(id, self.address, now)?;
         if credentials.method == Method::None {
             return self.public_client(app, credentials).await;
+        }
+        if let Some(assertion) = &credentials.assertion {
+            return self.signing_client(app, credentials, assertion).await;
         }
         let Some(secret) = &credentials.secret else {
             return Err(self.failed(app, Some(id), credentials.refused()));
@@ -365,6 +403,7 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
         Some(_) => client.token_ttl_seconds(),
         None => app.config.access_token_ttl_seconds,
     };
+    let bound_to = asked.proven_key(app, &client, "/oauth/token").await?;
     let grant = Grant {
         client_id: &client.id,
         secret_id: &secret_id,
@@ -372,6 +411,7 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
         scopes: client.scopes,
         algorithm: client.signing_alg,
         ttl_seconds,
+        bound_to: bound_to.as_deref(),
     };
     if request.grant_type == GrantType::ClientCredentials {
         let scopes = client.scopes.narrow(request.scope.as_deref())?;
@@ -407,7 +447,11 @@ async fn sign(app: &App, grant: Grant<'_>, now: Timestamp) -> Result<TokenAnswer
     })?;
     Ok(TokenAnswer {
         access_token,
-        token_type: "Bearer",
+        token_type: if grant.bound_to.is_some() {
+            DPOP
+        } else {
+            "Bearer"
+        },
         expires_in: grant.ttl_seconds,
         refresh_token: None,
         scope: claims.scope.to_string(),

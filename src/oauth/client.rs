@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use platform::secrets::{self, Secret};
 use serde::{Deserialize, Serialize};
 
+use super::assertion::AssertionError;
 use super::flows::registration::Registration;
+use super::jwk::KeySet;
 use super::key::Algorithm;
 use super::scope::Scopes;
 
@@ -173,6 +175,10 @@ pub struct Client {
     pub registration: Registration,
     /// At most [`LIVE_SECRETS_MAX`] that have not expired; expired ones may be among them.
     pub secrets: Vec<StoredSecret>,
+    /// The public keys that it signs assertions with, if it has any.
+    pub keys: Option<KeySet>,
+    /// Whether every token that it gets is bound to a key (RFC 9449); otherwise those are for which it shows a proof.
+    pub dpop_bound: bool,
 }
 
 /// Why a client was turned away. For the log alone: the caller sees `invalid_client` whatever it was.
@@ -188,6 +194,8 @@ pub enum Refused {
     Expired,
     #[error("address not in the allow-list")]
     Address,
+    #[error(transparent)]
+    Assertion(#[from] AssertionError),
 }
 
 impl Client {
@@ -195,6 +203,19 @@ impl Client {
     pub fn token_ttl_seconds(&self) -> u32 {
         let ttl = self.token_ttl_seconds.unwrap_or(TOKEN_TTL_SECONDS);
         ttl.clamp(TOKEN_TTL_SECONDS_MIN, TOKEN_TTL_SECONDS_MAX)
+    }
+
+    /// Whether it may ask for a token from `address` at `now`, once it has proven who it is.
+    pub fn admits(&self, address: IpAddr, now: Timestamp) -> Result<(), Refused> {
+        if self.disabled_at.is_some() {
+            Err(Refused::Disabled)
+        } else if self.expires_at.is_some_and(|end| now >= end) {
+            Err(Refused::Expired)
+        } else if !self.allows(address) {
+            Err(Refused::Address)
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether it may call from `address`; an IPv4 address in IPv6 clothing counts as IPv4.
@@ -233,15 +254,8 @@ pub fn authenticate<'a>(
     }
     let client = client.ok_or(Refused::UnknownClient)?;
     let matched = matched.ok_or(Refused::WrongSecret)?;
-    if client.disabled_at.is_some() {
-        Err(Refused::Disabled)
-    } else if client.expires_at.is_some_and(|end| now >= end) {
-        Err(Refused::Expired)
-    } else if !client.allows(address) {
-        Err(Refused::Address)
-    } else {
-        Ok(matched)
-    }
+    client.admits(address, now)?;
+    Ok(matched)
 }
 
 #[cfg(test)]
@@ -279,6 +293,8 @@ mod tests {
             ip_allow: Vec::new(),
             registration: Registration::default(),
             secrets,
+            keys: None,
+            dpop_bound: false,
         }
     }
 

@@ -42,6 +42,10 @@ pub enum OAuthError {
     InvalidScope(ScopeError),
     /// 400 `invalid_target`: the `resource` asked for is not this API (RFC 8707 §2).
     InvalidTarget,
+    /// 400 `invalid_dpop_proof`: the text says what is wrong with it (RFC 9449 §5).
+    InvalidDpopProof(&'static str),
+    /// 400 `use_dpop_nonce`: the proof is to be made again with this nonce (RFC 9449 §8).
+    UseDpopNonce(String),
     /// 429 `temporarily_unavailable`: too many wrong credentials, or too many requests.
     TooManyRequests { retry_after_seconds: u32 },
     /// 503 `temporarily_unavailable`: the server cannot take the request now.
@@ -87,6 +91,8 @@ impl OAuthError {
             OAuthError::UnsupportedGrantType => "unsupported_grant_type",
             OAuthError::InvalidScope(_) => "invalid_scope",
             OAuthError::InvalidTarget => "invalid_target",
+            OAuthError::InvalidDpopProof(_) => "invalid_dpop_proof",
+            OAuthError::UseDpopNonce(_) => "use_dpop_nonce",
             OAuthError::TooManyRequests { .. } | OAuthError::Unavailable { .. } => {
                 "temporarily_unavailable"
             }
@@ -109,7 +115,9 @@ impl OAuthError {
             | OAuthError::AccessDenied
             | OAuthError::UnsupportedGrantType
             | OAuthError::InvalidScope(_)
-            | OAuthError::InvalidTarget => StatusCode::BAD_REQUEST,
+            | OAuthError::InvalidTarget
+            | OAuthError::InvalidDpopProof(_)
+            | OAuthError::UseDpopNonce(_) => StatusCode::BAD_REQUEST,
             OAuthError::InvalidClient { .. } => StatusCode::UNAUTHORIZED,
             OAuthError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             OAuthError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -137,6 +145,10 @@ impl OAuthError {
             }
             OAuthError::InvalidScope(error) => error.to_string(),
             OAuthError::InvalidTarget => "the resource is not served here".to_owned(),
+            OAuthError::InvalidDpopProof(why) => (*why).to_owned(),
+            OAuthError::UseDpopNonce(_) => {
+                "the DPoP proof needs the nonce of DPoP-Nonce".to_owned()
+            }
             OAuthError::TooManyRequests { .. } => "too many requests, retry later".to_owned(),
             OAuthError::Unavailable { .. } => "the server is busy, retry later".to_owned(),
             OAuthError::ServerError => "the server failed to answer".to_owned(),
@@ -175,6 +187,10 @@ impl OAuthError {
             OAuthError::InvalidClient { basic: true } => {
                 let challenge = HeaderValue::from_static(r#"Basic realm="oauth", charset="UTF-8""#);
                 headers.insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            OAuthError::UseDpopNonce(nonce) => {
+                let nonce = HeaderValue::try_from(nonce);
+                headers.extend(nonce.ok().map(|nonce| (super::dpop::NONCE, nonce)));
             }
             OAuthError::TooManyRequests {
                 retry_after_seconds,
@@ -257,6 +273,18 @@ pub static CODES: &[Code] = &[
         status: 400,
         title: "The resource is not served here.",
         help: "Leave `resource` away, or send the `resource` of `/.well-known/oauth-protected-resource`.",
+    },
+    Code {
+        code: "invalid_dpop_proof",
+        status: 400,
+        title: "The DPoP proof is not right.",
+        help: "A proof is a JWT of type `dpop+jwt`, signed with ES256, EdDSA or RS256 by the key that it brings, for this method and address, made within the last minute and shown once. `error_description` says what is wrong. A client that was registered with DPoP shows one with every request.",
+    },
+    Code {
+        code: "use_dpop_nonce",
+        status: 400,
+        title: "The DPoP proof needs a nonce of this server.",
+        help: "Make the proof again with the `nonce` of the header `DPoP-Nonce`, and use the newest one that an answer brought from then on.",
     },
     Code {
         code: "temporarily_unavailable",

@@ -1,6 +1,8 @@
 //! What stands before every endpoint: the token, its scope, and the rate limit of its client.
 
+use super::dpop;
 use super::scope::{Scope, Scopes};
+use super::token::Claims;
 use crate::app::App;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
@@ -69,7 +71,17 @@ async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Res
         });
         return response;
     };
+    let mut nonce = None;
     let caller = match authenticate(&gate.app, request.headers(), scope) {
+        // Whoever comes with a bearer token was let in already and pays nothing for this.
+        Err(_) if dpop::is_presented(request.headers()) => {
+            let shown = dpop::Shown::of(&gate.app, &request);
+            nonce = HeaderValue::try_from(gate.app.oauth.nonces.at(gate.app.clock.now())).ok();
+            Box::pin(dpop::authenticate(&gate.app, shown, scope)).await
+        }
+        other => other,
+    };
+    let caller = match caller {
         Ok(caller) => caller,
         Err(problem) => {
             let mut response = problem.into_response();
@@ -87,6 +99,8 @@ async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Res
             request.extensions_mut().insert(caller);
             let mut response = run(&gate, request, next).await;
             response.headers_mut().extend(limits.into_iter().flatten());
+            let nonce = nonce.map(|nonce| (dpop::NONCE, nonce));
+            response.headers_mut().extend(nonce);
             response
         }
         Err(problem) => problem.into_response(),
@@ -108,7 +122,6 @@ async fn run(gate: &Gate, request: Request, next: Next) -> Response {
 
 /// The caller behind the `Authorization` header (RFC 6750 §2.1), if its token allows `scope`.
 fn authenticate(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
-    let metadata = Metadata(&app.config.public_url);
     let Some(given) = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -117,7 +130,7 @@ fn authenticate(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Caller, 
         return Err(
             Problem::new(&codes::UNAUTHORIZED, "no access token was sent").header(
                 header::WWW_AUTHENTICATE,
-                &format!("Bearer realm=\"api\", {metadata}"),
+                &format!("Bearer realm=\"api\", {}", metadata(app)),
             ),
         );
     };
@@ -126,11 +139,31 @@ fn authenticate(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Caller, 
         _ => "",
     };
     let claims = app.oauth.signer.verify(token, app.clock.now().to_jiff()).map_err(|_| {
+        let metadata = metadata(app);
         let challenge = format!("Bearer realm=\"api\", error=\"invalid_token\", error_description=\"the access token is not valid, expired or revoked\", {metadata}");
         Problem::new(&codes::UNAUTHORIZED, "the access token is not valid, expired or revoked")
             .header(header::WWW_AUTHENTICATE, &challenge)
     })?;
-    let scopes = app.oauth.caps.narrow(&claims);
+    if claims.cnf.is_some() {
+        return Err(dpop::not_as_bearer(app));
+    }
+    allowed(app, &claims, scope, "Bearer")
+}
+
+/// Where a client reads what this API asks of it (RFC 9728 §5.1).
+pub(super) fn metadata(app: &App) -> String {
+    let url = &app.config.public_url;
+    format!("resource_metadata=\"{url}/.well-known/oauth-protected-resource/v2\"")
+}
+
+/// The caller whose token was verified, if it allows `scope`; `scheme` is how it was sent.
+pub(super) fn allowed(
+    app: &App,
+    claims: &Claims,
+    scope: Scope,
+    scheme: &str,
+) -> Result<Caller, Problem> {
+    let scopes = app.oauth.caps.narrow(claims);
     if !scopes.contains(scope) {
         let name = scope.name();
         return Err(Problem::new(
@@ -140,7 +173,8 @@ fn authenticate(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Caller, 
         .header(
             header::WWW_AUTHENTICATE,
             &format!(
-                "Bearer realm=\"api\", error=\"insufficient_scope\", scope=\"{name}\", {metadata}"
+                "{scheme} realm=\"api\", error=\"insufficient_scope\", scope=\"{name}\", {}",
+                metadata(app)
             ),
         ));
     }
@@ -148,19 +182,6 @@ fn authenticate(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Caller, 
         client_id: Arc::from(claims.client_id.as_str()),
         scopes,
     })
-}
-
-/// Where a client that was refused learns who issues tokens (RFC 9728 §5.1).
-struct Metadata<'a>(&'a str);
-
-impl std::fmt::Display for Metadata<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "resource_metadata=\"{}/.well-known/oauth-protected-resource/v2\"",
-            self.0
-        )
-    }
 }
 
 type Limits = [(HeaderName, HeaderValue); 5];

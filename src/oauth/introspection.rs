@@ -1,6 +1,6 @@
 //! `POST /oauth/introspect` (RFC 7662): whether a token is alive, for who may ask that about anybody's.
 
-use super::api::{Asked, FORM, TAG, no_store};
+use super::api::{Asked, DPOP, FORM, TAG, no_store};
 use super::error::{OAuthError, codes};
 use super::request::RevokeRequest;
 use super::scope::Scope;
@@ -33,6 +33,12 @@ pub struct IntrospectBody {
     /// Not needed with HTTP Basic.
     #[serde(default)]
     client_secret: String,
+    /// With an assertion: `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    #[serde(default)]
+    client_assertion_type: String,
+    /// A JWT that the client signed, instead of a secret (RFC 7523).
+    #[serde(default)]
+    client_assertion: String,
 }
 
 /// What is known of a token (RFC 7662 §2.2). Of a dead one `active` alone is said.
@@ -53,7 +59,7 @@ pub struct Introspected {
     /// Who asked for it.
     pub client_id: String,
     /// How it is sent.
-    #[schemars(extend("const" = "Bearer"))]
+    #[schemars(extend("enum" = ["Bearer", "DPoP"]))]
     pub token_type: &'static str,
     /// The second in which it expires, since 1970.
     pub exp: i64,
@@ -67,6 +73,15 @@ pub struct Introspected {
     pub iss: String,
     /// Names this one token.
     pub jti: String,
+    /// The key that it is bound to, if it is (RFC 9449 §6.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<BoundTo>,
+}
+
+/// A key by its thumbprint (RFC 7638).
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BoundTo {
+    pub jkt: String,
 }
 
 impl From<&Claims> for Introspected {
@@ -74,13 +89,16 @@ impl From<&Claims> for Introspected {
         Introspected {
             scope: claims.scope.to_string(),
             client_id: claims.client_id.to_string(),
-            token_type: "Bearer",
+            token_type: if claims.cnf.is_some() { DPOP } else { "Bearer" },
             exp: claims.exp,
             iat: claims.iat,
             sub: claims.sub.clone(),
             aud: claims.aud.clone(),
             iss: claims.iss.clone(),
             jti: claims.jti.clone(),
+            cnf: claims.cnf.as_ref().map(|key| BoundTo {
+                jkt: key.jkt.clone(),
+            }),
         }
     }
 }

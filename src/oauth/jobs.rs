@@ -10,6 +10,8 @@ use tokio::task::JoinHandle;
 const REFRESH_EVERY: Duration = Duration::from_millis(500);
 /// Looks between two writes of the noted uses of secrets: 10 s.
 const WRITE_USES_EVERY: u64 = 20;
+/// Looks between two rounds of forgetting proofs that have expired: 1 min.
+const FORGET_PROOFS_EVERY: u64 = 120;
 /// Looks between two rounds of key rotation and clearing up: 5 min.
 const ROTATE_EVERY: u64 = 600;
 
@@ -33,6 +35,9 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
         }
         if look % WRITE_USES_EVERY == 0 {
             warn("write the last use of secrets", oauth.write_uses(db).await);
+        }
+        if look % FORGET_PROOFS_EVERY == 0 {
+            warn("forget used proofs", oauth.forget_proofs(db, now).await);
         }
         if look % ROTATE_EVERY == 0 {
             warn("rotate the signing keys", oauth.rotate_keys(db, now).await);

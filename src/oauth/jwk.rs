@@ -250,9 +250,7 @@ impl Jwt<'_> {
     pub fn seconds(&self, claim: &str) -> Option<i64> {
         let value = self.claims.get(claim)?;
         let rounded = |value: f64| (value.abs() < 1e15).then_some(value.floor() as i64);
-        value
-            .as_i64()
-            .or_else(|| value.as_f64().and_then(rounded))
+        value.as_i64().or_else(|| value.as_f64().and_then(rounded))
     }
 }
 
@@ -273,7 +271,10 @@ mod tests {
     fn a_key_set_is_public_and_usable_or_refused() {
         let good = set(&[EC, OKP]).unwrap();
         assert_eq!(good.keys().len(), 2);
-        assert_eq!(KeySet::parse(&good.to_json()).unwrap().to_json(), good.to_json());
+        assert_eq!(
+            KeySet::parse(&good.to_json()).unwrap().to_json(),
+            good.to_json()
+        );
         assert_eq!(set(&[]).unwrap_err(), KeySetError::Count);
         assert_eq!(set(&[OKP; 11]).unwrap_err(), KeySetError::Count);
         assert_eq!(set(&[EC, EC]).unwrap_err(), KeySetError::RepeatedKid);
@@ -296,7 +297,10 @@ mod tests {
             &OKP.replace("\"kty\"", "\"alg\":\"HS256\",\"kty\""),
             r#"{"kty":"RSA","n":"wA","e":"AQAB"}"#,
         ] {
-            assert_eq!(set(&[OKP, unusable]).unwrap_err(), KeySetError::NotUsable(2));
+            assert_eq!(
+                set(&[OKP, unusable]).unwrap_err(),
+                KeySetError::NotUsable(2)
+            );
         }
     }
 

@@ -1,11 +1,13 @@
 //! What the chapter keeps in memory: keys, verified tokens, known clients, counters.
 
 use super::client::{Client, ClientId, StoredSecret, TOKEN_TTL_SECONDS_MAX};
+use super::dpop::Nonces;
 use super::flows::cap::Caps;
 use super::flows::device::store as devices;
 use super::flows::grant::RefreshToken;
 use super::flows::store as flows;
 use super::key::{Algorithm, KeyChange, KeyError, KeyRing, StoredKey, plan};
+use super::proof::Pace;
 use super::revocation::{REVOKED_GRANTS_MAX, RevokedToken};
 use super::store::{self, REVOKED_PAGE};
 use super::throttle::Throttle;
@@ -55,6 +57,9 @@ pub struct OAuth {
     clients: Cache<ClientId, (Timestamp, Option<Arc<Client>>)>,
     /// When each secret was last used, by its id, until it is written down.
     uses: Mutex<BTreeMap<String, Timestamp>>,
+    /// How often each client proves something.
+    pub(super) pace: Pace,
+    pub nonces: Nonces,
     /// Revocations up to here (microseconds) are known.
     seen: AtomicI64,
     /// Held while keys are made, so that a burst of requests makes them once.
@@ -71,6 +76,7 @@ impl OAuth {
     ) -> Result<OAuth, OpenError> {
         let master = Arc::new(master);
         let keys = maintain_keys(db, &master, now).await?;
+        let nonces = Nonces::new(&master.derive("dpop nonces"));
         let audience = format!("{}/v2", config.public_url);
         let ring = KeyRing::open(&keys, &master)?;
         let limiter = NonZeroU32::new(config.rate_limit_per_second).map(|per_second| {
@@ -90,6 +96,8 @@ impl OAuth {
             master,
             clients: Cache::new(CLIENTS_MAX),
             uses: Mutex::default(),
+            pace: Pace::default(),
+            nonces,
             seen: AtomicI64::new((now - TOKEN_LIFE_MAX).micros()),
             making: tokio::sync::Mutex::default(),
         };

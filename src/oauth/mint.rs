@@ -19,6 +19,8 @@ pub enum MintError {
     NoSecret,
     #[error("the client may do nothing that you may do")]
     NoScope,
+    #[error("tokens of this client are bound to a key that only it has")]
+    Bound,
     #[error(transparent)]
     Keys(#[from] OpenError),
     #[error(transparent)]
@@ -45,6 +47,9 @@ pub async fn mint(
     if scopes.is_empty() {
         return Err(MintError::NoScope);
     }
+    if client.dpop_bound {
+        return Err(MintError::Bound);
+    }
     let algorithm = client.signing_alg;
     app.oauth.ensure_key(&app.db, algorithm, now).await?;
     let grant = Grant {
@@ -54,6 +59,7 @@ pub async fn mint(
         scopes,
         algorithm,
         ttl_seconds: TTL_SECONDS,
+        bound_to: None,
     };
     let (access_token, claims) = app.oauth.signer.issue(grant, at)?;
     Ok(TokenAnswer {

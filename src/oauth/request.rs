@@ -11,8 +11,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use platform::secrets::Secret;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use super::assertion::ASSERTION_TYPE;
 use super::client::{ClientId, ClientSecret};
 use super::error::OAuthError;
+use super::jwk::Jwt;
 
 /// Largest body that is read.
 pub const BODY_MAX_BYTES: usize = 16 * 1024;
@@ -28,6 +30,8 @@ pub enum Method {
     Body,
     /// `none`: a public client says who it is and proves nothing.
     None,
+    /// `private_key_jwt`: an assertion that it signed (RFC 7523 §2.2).
+    Assertion,
 }
 
 /// Who the client says it is. What it says has the right form; whether it is true is for
@@ -38,6 +42,8 @@ pub struct Credentials {
     pub id: ClientId,
     /// What it shows for it; `None` for what cannot be the secret of any client.
     pub secret: Option<ClientSecret>,
+    /// The JWT that it shows instead of a secret.
+    pub assertion: Option<String>,
     /// Where both were found.
     pub method: Method,
 }
@@ -302,6 +308,9 @@ impl Parameters {
     /// The client's credentials from the header or from the body, never from both. What cannot be
     /// the id of any client is refused here, in the words used for wrong credentials.
     fn credentials(&mut self, authorization: Option<&str>) -> Result<Credentials, OAuthError> {
+        if let Some(assertion) = self.assertion()? {
+            return self.asserted(authorization, assertion);
+        }
         let body_id = self.take("client_id")?;
         let body_secret = self.take("client_secret")?;
         let (id, secret, method) = match authorization {
@@ -327,7 +336,50 @@ impl Parameters {
         };
         let id = ClientId::try_from(id).map_err(|_| refused)?;
         let secret = ClientSecret::parse(&secret);
-        Ok(Credentials { id, secret, method })
+        Ok(Credentials {
+            id,
+            secret,
+            assertion: None,
+            method,
+        })
+    }
+
+    /// The JWT of RFC 7521 §4.2, if one is sent.
+    fn assertion(&mut self) -> Result<Option<String>, OAuthError> {
+        let kind = self.take("client_assertion_type")?;
+        match (kind.as_deref(), self.take("client_assertion")?) {
+            (None, None) => Ok(None),
+            (Some(ASSERTION_TYPE), Some(assertion)) => Ok(Some(assertion)),
+            _ => Err(OAuthError::invalid_request(format!(
+                "client_assertion goes with the client_assertion_type {ASSERTION_TYPE}"
+            ))),
+        }
+    }
+
+    /// Who an assertion says has signed it; `client_id` may say the same.
+    fn asserted(
+        &mut self,
+        authorization: Option<&str>,
+        assertion: String,
+    ) -> Result<Credentials, OAuthError> {
+        if authorization.is_some() || self.take("client_secret")?.is_some() {
+            return Err(OAuthError::invalid_request(
+                "client credentials are sent in two ways",
+            ));
+        }
+        let refused = || OAuthError::InvalidClient { basic: false };
+        let jwt = Jwt::parse(&assertion).ok_or_else(refused)?;
+        let subject = jwt.text("sub").unwrap_or_default().to_owned();
+        let other = |id: String| id != subject;
+        if self.take("client_id")?.is_some_and(other) {
+            return Err(refused());
+        }
+        Ok(Credentials {
+            id: ClientId::try_from(subject).map_err(|_| refused())?,
+            secret: None,
+            assertion: Some(assertion),
+            method: Method::Assertion,
+        })
     }
 }
 

@@ -230,6 +230,7 @@ mod tests {
             jti: jti.to_owned(),
             client_id: id(client),
             scope: Scopes::NONE,
+            cnf: None,
         }
     }
 

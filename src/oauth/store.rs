@@ -3,6 +3,7 @@
 use super::admin::{ListedSecret, NewClient};
 use super::client::{Client, ClientId, ClientSecret, LIVE_SECRETS_MAX, Network, StoredSecret};
 use super::flows::store as flows;
+use super::jwk::KeySet;
 use super::key::{Algorithm, StoredKey};
 use super::revocation::{ENDED_SECRETS_MAX, REVOKED_CLIENTS_MAX, RevokedToken};
 use super::scope::Scopes;
@@ -26,7 +27,7 @@ fn unreadable(index: usize, what: impl std::fmt::Display) -> DbError {
 /// The client called `id`, with its newest secrets, of which no more can be alive.
 pub async fn find_client(tx: &mut Tx, id: &ClientId) -> Result<Option<Client>, DbError> {
     let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow,
-        grant_types, redirect_uris, is_public FROM oauth_clients WHERE id = $1";
+        grant_types, redirect_uris, is_public, jwks, dpop_bound FROM oauth_clients WHERE id = $1";
     let Some(mut client) = tx.fetch_optional(sql, params![id.as_str()], client).await? else {
         return Ok(None);
     };
@@ -39,6 +40,7 @@ fn client(row: &Row<'_>) -> Result<Client, DbError> {
         serde_json::from_str(row.get::<&str>(8)?).map_err(|e| unreadable(8, e))?;
     let ip_allow: Result<Vec<Network>, _> = networks.iter().map(|text| text.parse()).collect();
     let scopes = row.get::<&str>(2)?;
+    let keys = row.get::<Option<&str>>(12)?.map(KeySet::parse).transpose();
     Ok(Client {
         id: row.get::<&str>(0)?.parse().map_err(|e| unreadable(0, e))?,
         name: row.get(1)?,
@@ -57,6 +59,8 @@ fn client(row: &Row<'_>) -> Result<Client, DbError> {
         ip_allow: ip_allow.map_err(|e| unreadable(8, e))?,
         registration: flows::registration(row, 9)?,
         secrets: Vec::new(),
+        keys: keys.map_err(|e| unreadable(12, e))?,
+        dpop_bound: row.get::<i64>(13)? != 0,
     })
 }
 
@@ -316,7 +320,7 @@ pub async fn write_uses(tx: &mut Tx, uses: &[(String, Timestamp)]) -> Result<(),
 /// All clients, oldest first, at most 10,000.
 pub async fn clients(tx: &mut Tx) -> Result<Vec<Client>, DbError> {
     let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow,
-        grant_types, redirect_uris, is_public FROM oauth_clients ORDER BY created_at, id LIMIT $1";
+        grant_types, redirect_uris, is_public, jwks, dpop_bound FROM oauth_clients ORDER BY created_at, id LIMIT $1";
     tx.fetch_all(sql, params![LIST_MAX], client).await
 }
 
@@ -336,4 +340,43 @@ pub async fn secrets_listed(tx: &mut Tx) -> Result<Vec<(String, ListedSecret)>, 
         Ok((row.get(0)?, secret))
     })
     .await
+}
+
+/// Gives a client the public keys that it signs with.
+pub async fn set_keys(tx: &mut Tx, id: &ClientId, keys: &KeySet) -> Result<(), DbError> {
+    let sql = "UPDATE oauth_clients SET jwks = $2 WHERE id = $1";
+    tx.execute(sql, params![id.as_str(), keys.to_json()])
+        .await
+        .map(drop)
+}
+
+/// Binds all tokens that a client gets from now on to a key, or leaves that to the client.
+pub async fn set_dpop_bound(tx: &mut Tx, id: &ClientId, bound: bool) -> Result<(), DbError> {
+    let sql = "UPDATE oauth_clients SET dpop_bound = $2 WHERE id = $1";
+    tx.execute(sql, params![id.as_str(), i64::from(bound)])
+        .await
+        .map(drop)
+}
+
+/// Remembers a proof until it expires; `false` when it is there already.
+pub async fn insert_proof(tx: &mut Tx, hash: &str, expires_at: Timestamp) -> Result<bool, DbError> {
+    let sql =
+        "INSERT INTO oauth_proofs (hash, expires_at) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING";
+    Ok(tx.execute(sql, params![hash, expires_at]).await? == 1)
+}
+
+/// Whether there are proofs that have expired by `now`.
+pub async fn has_expired_proofs(tx: &mut Tx, now: Timestamp) -> Result<bool, DbError> {
+    let sql = "SELECT hash FROM oauth_proofs WHERE expires_at <= $1 LIMIT 1";
+    let found = tx
+        .fetch_optional(sql, params![now], |row| row.get::<String>(0))
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Forgets proofs that have expired by `now`, those first that expired first, at most `limit`.
+pub async fn delete_proofs(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<u64, DbError> {
+    let sql = "DELETE FROM oauth_proofs WHERE hash IN
+        (SELECT hash FROM oauth_proofs WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+    tx.execute(sql, params![now, limit]).await
 }

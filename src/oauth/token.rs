@@ -41,6 +41,16 @@ pub struct Claims {
     pub client_id: ClientId,
     /// What its bearer may do.
     pub scope: Scopes,
+    /// The key without which it is worth nothing (RFC 7800); none for a bearer token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+}
+
+/// The key that a token is bound to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// Its thumbprint (RFC 9449 §6.1).
+    pub jkt: String,
 }
 
 impl Claims {
@@ -72,6 +82,8 @@ pub struct Grant<'a> {
     pub algorithm: Algorithm,
     /// How long it lives.
     pub ttl_seconds: u32,
+    /// The thumbprint of the key that it is bound to, if it is.
+    pub bound_to: Option<&'a str>,
 }
 
 /// Why a token was not issued; both are faults of the server.
@@ -202,6 +214,9 @@ impl Signer {
             ),
             client_id: grant.client_id.clone(),
             scope: grant.scopes,
+            cnf: grant.bound_to.map(|jkt| Confirmation {
+                jkt: jkt.to_owned(),
+            }),
         };
         let keys = self.keys();
         let no_key = IssueError::NoKey(grant.algorithm);

@@ -393,3 +393,39 @@ async fn a_database_without_its_master_key_gets_no_other() {
     std::fs::set_permissions(&key, mode).expect("changed");
     drop(place.serve(&["--log-requests=false"]));
 }
+
+#[tokio::test]
+async fn public_keys_are_registered_from_files() {
+    let place = Place::new().await;
+    place.run_well(&["migrate"]);
+    let key = |kid: &str| json!({ "kty": "OKP", "crv": "Ed25519", "kid": kid, "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
+    let write = |name: &str, set: Value| {
+        let path = place.dir().join(name);
+        std::fs::write(&path, set.to_string()).expect("written");
+        path.display().to_string()
+    };
+    let first = write("first.json", json!({ "keys": [key("first")] }));
+    let second = write("second.json", json!({ "keys": [key("second")] }));
+    let mut private = key("private");
+    private["d"] = json!("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A");
+    let private = write("private.json", json!({ "keys": [private] }));
+    let made = place.run_well(&[
+        "clients", "create", "--name", "Robot", "--jwks", &first, "--json",
+    ]);
+    let made: Value = serde_json::from_str(&made).expect("JSON");
+    assert!(made.get("client_secret").is_none());
+    let id = made["client_id"].as_str().expect("an id").to_owned();
+    let told = place.run_well(&["clients", "keys", &id, &second, "--overlap-hours", "0"]);
+    assert!(told.contains("signs with 1 keys"), "{told}");
+    let listed = place.run_well(&["clients", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    assert_eq!(listed[0]["secrets"], json!([]));
+    assert_eq!(
+        listed[0]["keys"],
+        json!([{ "kid": "second", "alg": "EdDSA", "thumbprint": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k" }])
+    );
+    for wrong in [private.as_str(), "missing.json"] {
+        let output = place.run(&["clients", "keys", &id, wrong]);
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+    }
+}

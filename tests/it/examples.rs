@@ -319,7 +319,7 @@ async fn each_body_that_the_reference_shows_can_be_sent() {
     let told = tradepost::demo::fill(&app, &app.config.public_url).await;
     told.expect("sample data");
     let shop = app.client(&Scopes::all().to_string()).await;
-    let (id, secret) = app.credentials("users:read").await;
+    let (id, secret) = app.credentials("users:read tokens:introspect").await;
     let flows = [GrantType::ClientCredentials, GrantType::DeviceCode];
     let flows = Registration::new(flows, Vec::new(), false).expect("flows that go together");
     let (client, now) = (id.parse().expect("an id"), app.clock.now());

@@ -15,11 +15,14 @@ use tradepost::oauth::{
     ListedClient, NewClient, OAuth, OpenError, Scopes, create_client, list_clients, rotate_secret,
 };
 
+mod assertions;
+mod dpop;
 mod flows;
 mod introspection;
 mod keys;
 mod lifetimes;
 mod requests;
+mod signing;
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";

@@ -8,9 +8,9 @@ use crate::postgres::Cluster;
 use crate::process::{find, root, run, target, tradepost};
 use crate::{Result, install};
 
-const PLAYWRIGHT: &str = "1.65.2";
-/// What the tests use beside it: the judge of accessibility, and OAuth clients written by others.
-const WITH: [&str; 4] = [
+/// What drives the browser, the judge of accessibility, and OAuth clients written by others.
+const PACKAGES: [&str; 5] = [
+    "playwright==1.65.2",
     "axe-playwright-python==0.1.8",
     "authlib==1.9.10",
     "requests==2.34.2",
@@ -27,7 +27,7 @@ const CHROMIUM: [&str; 4] = [
 
 /// Every flow, on SQLite without a cluster. Pictures of the pages are left under the build directory.
 pub fn check(cluster: Option<&Cluster>) -> Result {
-    let programs = install::from_pypi("playwright", PLAYWRIGHT, &WITH)?;
+    let programs = install::python_packages("browser", &PACKAGES)?;
     let modules = install::from_npm("oauth4webapi", OAUTH4WEBAPI)?;
     let chromium = chromium()?;
     let pictures = target()?.join("pictures");
@@ -37,7 +37,7 @@ pub fn check(cluster: Option<&Cluster>) -> Result {
         .current_dir(root().join("tests/browser"))
         .env("TRADEPOST", tradepost()?)
         .env("CHROMIUM", chromium)
-        .env("NODE_PACKAGES", modules)
+        .env("NODE_PACKAGES", modules.join("node_modules"))
         .env("PICTURES", &pictures)
         .stdin(Stdio::null());
     if let Some(cluster) = cluster {

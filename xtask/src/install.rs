@@ -34,22 +34,31 @@ fn apt_get(args: &[&str]) -> Result {
 }
 
 /// The directory of programs of a Python package from PyPI, in a virtual environment of its own under
-/// the build directory, with what else it is used with (`name==version`). Made once per version.
-pub fn from_pypi(package: &str, version: &str, with: &[&str]) -> Result<PathBuf> {
-    let venv = target()?.join(format!("judges/{package}-{version}"));
+/// the build directory. Made once per version.
+pub fn from_pypi(package: &str, version: &str) -> Result<PathBuf> {
+    python_packages(
+        &format!("{package}-{version}"),
+        &[&format!("{package}=={version}")],
+    )
+}
+
+/// The same for several packages, each named with its version.
+pub fn python_packages(name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let venv = target()?.join(format!("judges/{name}"));
     let complete = venv.join("complete");
-    let all = with.join("\n");
+    let all = packages.join("\n");
     if std::fs::read_to_string(&complete).is_ok_and(|known| known == all) {
         return Ok(venv.join("bin"));
     }
     // Debian ships Python without the two modules that make a virtual environment.
     let can_make_venv = || output(Command::new("python3").args(["-c", "import venv, ensurepip"]));
     if can_make_venv().is_err() {
-        debian_packages(&["python3", "python3-venv"], package)?;
+        debian_packages(&["python3", "python3-venv"], name)?;
         can_make_venv()?;
     }
     println!(
-        "installing {package} {version} from PyPI into {}",
+        "installing {} from PyPI into {}",
+        packages.join(", "),
         venv.display()
     );
     run(Command::new("python3")
@@ -57,36 +66,34 @@ pub fn from_pypi(package: &str, version: &str, with: &[&str]) -> Result<PathBuf>
         .arg(&venv))?;
     run(Command::new(venv.join("bin/pip"))
         .args(["install", "--quiet", "--disable-pip-version-check"])
-        .arg(format!("{package}=={version}"))
-        .args(with)
+        .args(packages)
         .stdin(Stdio::null()))?;
     // Written last, so that an interrupted installation is begun again and not trusted.
     std::fs::write(&complete, all).map_err(|e| format!("{}: {e}", complete.display()))?;
     Ok(venv.join("bin"))
 }
 
-/// The `node_modules` that holds a package from the npm registry, under the build directory. Made once per
-/// version. `npm` is asked for the package only, to run none of its scripts.
+/// A folder whose `node_modules` has a package from npm. Made once per version.
 pub fn from_npm(package: &str, version: &str) -> Result<PathBuf> {
     let folder = target()?.join(format!("judges/{package}-{version}"));
-    let (modules, complete) = (folder.join("node_modules"), folder.join("complete"));
+    let complete = folder.join("complete");
     if complete.exists() {
-        return Ok(modules);
+        return Ok(folder);
     }
-    if find("npm").is_none() {
-        debian_packages(&["npm"], package)?;
+    if find("node").is_none() || find("npm").is_none() {
+        debian_packages(&["nodejs", "npm"], package)?;
     }
     println!(
-        "installing {package} {version} from the npm registry into {}",
+        "installing {package} {version} from npm into {}",
         folder.display()
     );
     std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     run(Command::new("npm")
-        .args(["install", "--silent", "--no-audit", "--no-fund"])
-        .args(["--ignore-scripts", "--prefix"])
+        .args(["install", "--no-save", "--no-audit", "--no-fund"])
+        .args(["--ignore-scripts", "--loglevel", "error", "--prefix"])
         .arg(&folder)
         .arg(format!("{package}@{version}"))
         .stdin(Stdio::null()))?;
     std::fs::write(&complete, "").map_err(|e| format!("{}: {e}", complete.display()))?;
-    Ok(modules)
+    Ok(folder)
 }

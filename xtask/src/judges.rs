@@ -1,5 +1,7 @@
-//! Judges written by others: today schemathesis, which reads the served OpenAPI document and then tries
-//! to prove it wrong.
+//! Judges written by others: schemathesis, which reads the served OpenAPI document and then tries to prove
+//! it wrong, and OAuth clients that know nothing of us but the standards.
+
+mod oauth;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,6 +30,10 @@ const REQUEST_TIMEOUT_S: &str = "10";
 
 /// `cargo xtask judge`: other data at every run; the seed is printed by schemathesis.
 pub fn run(args: &[String]) -> Result {
+    let (args, only_oauth) = match args {
+        [first, rest @ ..] if first == "oauth" => (rest, true),
+        all => (all, false),
+    };
     let (mut engine, mut examples) = (Engine::Sqlite, EXAMPLES);
     for pair in args.chunks(2) {
         match pair {
@@ -37,7 +43,7 @@ pub fn run(args: &[String]) -> Result {
                 examples = value.parse().map_err(|_| why)?;
             }
             _ => {
-                let usage = "cargo xtask judge [--engine sqlite|postgres] [--examples N]";
+                let usage = "cargo xtask judge [oauth] [--engine sqlite|postgres] [--examples N]";
                 return Err(format!("usage: {usage}"));
             }
         }
@@ -47,6 +53,9 @@ pub fn run(args: &[String]) -> Result {
         Engine::Sqlite => None,
         Engine::Postgres => Some(Cluster::start(Purpose::Tests)?),
     };
+    if only_oauth {
+        return oauth::judge(cluster.as_ref());
+    }
     let examples = examples.to_string();
     let options = ["--max-examples", &examples, "--generation-database", "none"];
     schemathesis(cluster.as_ref(), &options)
@@ -54,6 +63,7 @@ pub fn run(args: &[String]) -> Result {
 
 /// The same data every time, so that a commit that passed passes again. SQLite without a cluster.
 pub fn check(cluster: Option<&Cluster>) -> Result {
+    oauth::judge(cluster)?;
     let examples = EXAMPLES.to_string();
     schemathesis(
         cluster,
@@ -62,7 +72,7 @@ pub fn check(cluster: Option<&Cluster>) -> Result {
 }
 
 fn schemathesis(cluster: Option<&Cluster>, options: &[&str]) -> Result {
-    let programs = install::from_pypi("schemathesis", SCHEMATHESIS, &[])?;
+    let programs = install::from_pypi("schemathesis", SCHEMATHESIS)?;
     let dir = target()?.join("judges");
     let server = Server::start(&dir, cluster)?;
     let config = dir.join("schemathesis.toml");
@@ -108,7 +118,8 @@ impl Server {
         fs::create_dir_all(&data).map_err(|e| format!("{}: {e}", data.display()))?;
         let mut storage = vec!["--data-dir".to_owned(), data.display().to_string()];
         if let Some(cluster) = cluster {
-            let database = format!("judge{}", std::process::id());
+            let name = dir.file_name().unwrap_or_default().to_string_lossy();
+            let database = format!("{name}{}", std::process::id());
             storage.extend([
                 "--database-url".to_owned(),
                 cluster.create_database(&database)?,

@@ -33,8 +33,9 @@ cargo xtask postgres
     A throw-away PostgreSQL in the foreground; prints its URL for TEST_DATABASE_URL.
 cargo xtask bench [--quick] [ARGS]…
     The load benchmark, with a PostgreSQL that really syncs to disk.
-cargo xtask judge [--engine sqlite|postgres] [--examples N]
-    Schemathesis against a running server, with random data; `test` runs it with fixed data.
+cargo xtask judge [oauth] [--engine sqlite|postgres] [--examples N]
+    Schemathesis against a running server, with random data; `test` runs it with fixed data. With `oauth`
+    the OAuth clients of others instead; `test` runs both.
 cargo xtask openapi
     Writes docs/openapi.json from the program.
 cargo xtask advisories

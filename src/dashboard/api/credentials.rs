@@ -10,9 +10,10 @@ use crate::dashboard::store;
 use crate::dashboard::visit::{Form, SignedIn, Visit};
 use crate::error::{Result, not_found};
 use crate::oauth::client::{ClientId, ClientSecret};
+use crate::oauth::jwk::KeySet;
 use crate::oauth::{
     AdminError, ListedClient, NewClient, OVERLAP_MAX, Scope, Scopes, create_client, list_clients,
-    revoke_client, rotate_secret,
+    revoke_client, rotate_secret, set_keys,
 };
 use askama::Template;
 use axum::extract::{OriginalUri, State};
@@ -359,6 +360,8 @@ struct ClientPage<'a> {
     algorithm: &'static str,
     scopes: Vec<&'static str>,
     secrets: Vec<SecretRow>,
+    /// Name, algorithm and thumbprint of each public key.
+    keys: Vec<(String, &'static str, String)>,
     curl_url: String,
     flows: FlowsForm,
     done: &'static str,
@@ -381,6 +384,9 @@ pub async fn get(
     let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
     let done = match asked.get("done") {
         "flows" => "What it may do with people is changed.",
+        "keys" => {
+            "The public keys are registered: what the program signs with them is taken from now on."
+        }
         _ => "",
     };
     let shown = (FlowsForm::of(&client.registration), done);
@@ -405,6 +411,7 @@ pub(super) fn show(
         algorithm: client.signing_alg.name(),
         scopes: client.scopes.iter().map(Scope::name).collect(),
         secrets: secret_rows(client, now, &zone),
+        keys: key_rows(client),
         curl_url: app.config.public_url.clone(),
         flows,
         done,
@@ -434,6 +441,15 @@ fn secret_rows(client: &ListedClient, now: Timestamp, zone: &TimeZone) -> Vec<Se
     client.secrets.iter().map(row).collect()
 }
 
+fn key_rows(client: &ListedClient) -> Vec<(String, &'static str, String)> {
+    let keys = client.keys.iter().flat_map(|keys| keys.keys());
+    keys.map(|key| {
+        let name = key.kid.clone().unwrap_or_else(|| "no kid".to_owned());
+        (name, key.algorithm.name(), key.thumbprint())
+    })
+    .collect()
+}
+
 fn countdown(minutes: i64) -> String {
     match minutes {
         ..=0 => "over".to_owned(),
@@ -454,7 +470,7 @@ pub(super) fn refused(error: AdminError) -> Problem {
 }
 
 /// The refusal of a secret that would let its bearer do more than the role of who makes it.
-fn beyond_role(signed_in: &SignedIn, scopes: Scopes) -> Option<Response> {
+pub(super) fn beyond_role(signed_in: &SignedIn, scopes: Scopes) -> Option<Response> {
     let role = signed_in.staff.role;
     let scope = role.withheld(scopes)?;
     let detail = format!(
@@ -510,6 +526,36 @@ pub async fn rotate(
     };
     let shown = Shown::new(&app, name.as_str(), secret.expose(), client.scopes).note(note);
     Ok(shown.response(&visit, "The new secret"))
+}
+
+/// `POST /dashboard/credentials/{id}/keys`: public keys in place of the secrets, which work on for a while.
+pub async fn set_public_keys(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Path(id): Path,
+    Form(typed): Form,
+) -> Result<Response> {
+    let client = find(&app, &id).await?;
+    if let Some(refusal) = beyond_role(&signed_in, client.scopes) {
+        return Ok(refusal);
+    }
+    let keys = KeySet::parse(typed.get("jwks"))
+        .map_err(|error| Problem::new(&codes::INVALID_BODY, error.to_string()))?;
+    let hours: u64 = typed.get("hours").parse().unwrap_or(u64::MAX);
+    let overlap = Duration::from_secs(hours.saturating_mul(60 * 60));
+    let (id, now) = (client.id, signed_in.visit.now());
+    let page = format!("/dashboard/credentials/{id}?done=keys");
+    let set: std::result::Result<(), AdminError> = app
+        .db
+        .write(async move |tx| {
+            set_keys(tx, &id, &keys, overlap, now).await?;
+            let object = ("client", id.as_str());
+            Ok(store::note(tx, signed_in.doer(), "client.keys_set", object).await?)
+        })
+        .await;
+    set.map_err(refused)?;
+    app.nudge.send();
+    Ok(frame::see_other(&page))
 }
 
 /// `POST /dashboard/credentials/{id}/revoke`.

@@ -1,6 +1,6 @@
 //! How a client gets tokens, as a form of the page of its credentials.
 
-use super::credentials::{find, refused, show};
+use super::credentials::{beyond_role, find, refused, show};
 use crate::app::App;
 use crate::dashboard::fields::Fields;
 use crate::dashboard::visit::{Form, SignedIn};
@@ -77,6 +77,10 @@ pub async fn set_flows(
     Form(typed): Form,
 ) -> Result<Response> {
     let client = find(&app, &id).await?;
+    // Where people are sent is where what they allow goes.
+    if let Some(refusal) = beyond_role(&signed_in, client.scopes) {
+        return Ok(refusal);
+    }
     let registration = match read_flows(&typed) {
         Ok(registration) => registration,
         Err(wrong) => {

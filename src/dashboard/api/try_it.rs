@@ -25,7 +25,9 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn) -> Result<Response
     let clients: Vec<_> = listed
         .iter()
         .rev() // the newest first
-        .filter(|client| client.disabled_at.is_none() && lives(client.expires_at))
+        .filter(|client| {
+            client.disabled_at.is_none() && lives(client.expires_at) && !client.dpop_bound
+        })
         .filter(|client| client.secrets.iter().any(|secret| lives(secret.expires_at)))
         .take(OFFERED_MAX)
         .map(|client| json!({ "id": client.id.as_str(), "name": client.name }))
@@ -67,7 +69,7 @@ pub async fn token(
 
 fn refused(error: MintError) -> Problem {
     match error {
-        MintError::NoSecret | MintError::NoScope => {
+        MintError::NoSecret | MintError::NoScope | MintError::Bound => {
             Problem::new(&codes::CONFLICT, error.to_string())
         }
         MintError::Keys(_) | MintError::Issue(_) => {

@@ -48,6 +48,7 @@ fn grant(client_id: &ClientId, algorithm: Algorithm) -> Grant<'_> {
         scopes: Scopes::parse("orders:write products:read").unwrap(),
         algorithm,
         ttl_seconds: 3600,
+        bound_to: None,
     }
 }
 

@@ -26,9 +26,10 @@ const PUBLIC: [&str; 10] = [
     "POST /dashboard/password",
 ];
 
-const ASKING: [&str; 11] = [
+const ASKING: [&str; 12] = [
     "POST /dashboard/credentials/new",
     "POST /dashboard/credentials/{id}/rotate",
+    "POST /dashboard/credentials/{id}/keys",
     "POST /dashboard/credentials/{id}/flows",
     "POST /dashboard/team/invite",
     "POST /dashboard/team/{id}/role",

@@ -533,6 +533,17 @@ async fn a_developer_cannot_make_or_rotate_credentials_that_may_more_than_the_ro
     let hours = [("hours", "1".to_owned())];
     let refused = developer.post(&rotate, &hours).await;
     assert_eq!(refused.status, 403);
+    let key = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "a", "alg": "EdDSA",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }] });
+    let keys = [("jwks", key.to_string()), ("hours", "1".to_owned())];
+    let uris = [
+        ("grant_type", "authorization_code".to_owned()),
+        ("redirect_uris", "https://evil.example/".to_owned()),
+    ];
+    for (form, fields) in [("keys", &keys), ("flows", &uris)] {
+        let refused = developer.post(&format!("{path}/{form}"), fields).await;
+        assert_eq!(refused.status, 403, "{form}");
+    }
     assert!(!refused.text().contains("client-secret"));
     assert_eq!(owner.post(&rotate, &hours).await.status, 200);
     let name = [("name", "Sync".to_owned())];
@@ -672,4 +683,48 @@ async fn the_audit_log_is_filtered_by_who_what_and_when() {
         assert_eq!(page.contains(">Order confirmed<"), confirmed, "{query}");
         assert_eq!(page.contains(">Order completed<"), completed, "{query}");
     }
+}
+
+#[tokio::test]
+async fn public_keys_are_registered_and_shown_and_end_the_secrets() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let (id, secret) = app.credentials("orders:read").await;
+    let page = format!("/dashboard/credentials/{id}");
+    let path = format!("{page}/keys");
+    let fields =
+        |jwks: &str, hours: &str| vec![("jwks", jwks.to_owned()), ("hours", hours.to_owned())];
+    let key = r#"{"kty":"OKP","crv":"Ed25519","kid":"<b>1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    let good = format!(r#"{{"keys":[{key}]}}"#);
+    for (jwks, hours) in [
+        ("", "0"),
+        ("{}", "0"),
+        (key, "0"),
+        (r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#, "0"),
+        (good.as_str(), "169"),
+        (good.as_str(), "soon"),
+    ] {
+        assert_eq!(
+            owner.post(&path, &fields(jwks, hours)).await.status,
+            422,
+            "{jwks} {hours}"
+        );
+    }
+    let set = owner.post(&path, &fields(&good, "0")).await;
+    assert_eq!(set.status, 303);
+    let shown = owner.get(set.header("location")).await.text();
+    for text in [
+        "are registered",
+        "EdDSA",
+        "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+    ] {
+        assert!(shown.contains(text), "{text}");
+    }
+    assert!(!shown.contains("<b>1"), "a name is only a name");
+    app.clock.advance(Duration::from_secs(2)); // what is known of a client is at most a second old
+    let body =
+        json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret });
+    assert_eq!(app.anonymous().post("/oauth/token", body).await.status, 401);
+    let audit = owner.get("/dashboard/audit").await.text();
+    assert!(audit.contains("Client keys set"));
 }

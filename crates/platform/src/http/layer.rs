@@ -465,7 +465,7 @@ fn finish_headers(
         (
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static(
-                "ETag, Link, Location, X-Total-Count, X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, Idempotent-Replayed, Deprecation, Sunset, WWW-Authenticate, API-Version",
+                "ETag, Link, Location, X-Total-Count, X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, Idempotent-Replayed, Deprecation, Sunset, WWW-Authenticate, DPoP-Nonce, API-Version",
             ),
         ),
     ];
