@@ -9,7 +9,7 @@ use crate::dashboard::{guard, store as dashboard};
 use crate::error::Result;
 use crate::oauth::client::Client;
 use crate::oauth::flows::authorize::{self, AuthorizationRequest, Refused, WayBack};
-use crate::oauth::flows::grant::{self, CODE_LIFE, GRANT_LIFE, GrantId, UserGrant, new_code};
+use crate::oauth::flows::grant::{self, CODE_LIFE, GrantId, UserGrant, new_code};
 use crate::oauth::flows::revoke::forget;
 use crate::oauth::flows::store;
 use crate::oauth::{Scope, Scopes};
@@ -21,6 +21,7 @@ use platform::db::{DbError, Tx};
 use platform::events::{self, NewEvent};
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is sent along from the page to its form, as it came.
 const CARRIED: [&str; 9] = [
@@ -117,7 +118,7 @@ pub async fn decide(
         .db
         .write(async move |tx| {
             let now = signed_in.visit.now();
-            let (grant, ended) = allow(tx, &signed_in, &client, scopes).await?;
+            let (grant, ended) = allow(tx, &signed_in, &client, (scopes, CODE_LIFE)).await?;
             let bound = (request.back.redirect_uri.as_str(), &request.challenge);
             store::insert_code(tx, &hash, &grant, bound, now + CODE_LIFE).await?;
             Ok(ended)
@@ -128,12 +129,12 @@ pub async fn decide(
     Ok(frame::see_other(&back.with_code(code.expose())))
 }
 
-/// Lets `client` act for whoever is signed in. Returns the grant, and those that ended to make room.
+/// Lets `client` act for whoever is signed in, if it comes within `life` for its first token. Returns the grant, and those that ended to make room.
 pub(super) async fn allow(
     tx: &mut Tx,
     signed_in: &SignedIn,
     client: &Client,
-    scopes: Scopes,
+    (scopes, life): (Scopes, Duration),
 ) -> std::result::Result<(GrantId, Vec<GrantId>), DbError> {
     let now = signed_in.visit.now();
     let grant = UserGrant {
@@ -142,7 +143,7 @@ pub(super) async fn allow(
         staff_id: signed_in.staff.id.clone(),
         scopes,
         created_at: now,
-        ends_at: now + GRANT_LIFE,
+        ends_at: now + life,
         refresh_number: 0,
         revoked_at: None,
     };

@@ -8,7 +8,7 @@ use crate::dashboard::store as dashboard;
 use crate::dashboard::visit::{Form, SignedIn};
 use crate::error::Result;
 use crate::oauth::client::Client;
-use crate::oauth::flows::device::{Device, UserCode, store};
+use crate::oauth::flows::device::{DEVICE_LIFE, Device, UserCode, store};
 use crate::oauth::flows::revoke::forget;
 use crate::oauth::{Scope, Scopes};
 use askama::Template;
@@ -160,7 +160,7 @@ async fn let_in(
             if !store::hold_waiting(tx, &code, now).await? {
                 return Ok(None);
             }
-            let (grant, ended) = allow(tx, &signed_in, &client, scopes).await?;
+            let (grant, ended) = allow(tx, &signed_in, &client, (scopes, DEVICE_LIFE)).await?;
             store::allow_device(tx, &code, &grant).await?;
             Ok(Some(ended))
         })

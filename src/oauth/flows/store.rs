@@ -114,7 +114,8 @@ pub async fn insert_grant(tx: &mut Tx, grant: &UserGrant) -> Result<Vec<GrantId>
         ],
     )
     .await?;
-    let sql = "UPDATE oauth_grants SET revoked_at = $2 WHERE staff_id = $1 AND revoked_at IS NULL AND id NOT IN
+    let sql = "UPDATE oauth_grants SET revoked_at = $2
+        WHERE staff_id = $1 AND revoked_at IS NULL AND ends_at > $2 AND id NOT IN
         (SELECT id FROM oauth_grants WHERE staff_id = $1 AND revoked_at IS NULL AND ends_at > $2
             ORDER BY created_at DESC, id DESC LIMIT $3)
         RETURNING id";

@@ -205,3 +205,25 @@ async fn a_client_without_refresh_tokens_gets_none_and_a_disabled_one_nothing() 
     assert_refused(&visited.exchange(&app, &late).await, 401, "invalid_client");
     assert_eq!(owner.get(&visited.address(&[])).await.status, 400);
 }
+
+#[tokio::test]
+async fn what_was_allowed_and_never_fetched_ends_nothing_else() {
+    let (app, mut owner, visited) = shop().await;
+    let (access, refresh) = visited.tokens(&app, &mut owner).await;
+    for _ in 0..5 {
+        visited.code(&mut owner).await;
+        app.clock.advance(Duration::from_secs(60));
+    }
+    let mut tx = app.db.read().await.unwrap();
+    let sql = "SELECT COUNT(*) FROM oauth_grants WHERE revoked_at IS NOT NULL";
+    let revoked: i64 = tx.fetch_one(sql, &[], |row| row.get(0)).await.unwrap();
+    assert_eq!(revoked, 0);
+    assert_eq!(bearer(&app, &access).get("/v2/orders").await.status, 200);
+    assert_eq!(visited.refresh(&app, &refresh).await.status, 200);
+    app.clock.advance(2 * DAY);
+    let now = app.clock.now();
+    app.oauth.forget_expired(&app.db, now).await.unwrap();
+    let sql = "SELECT COUNT(*) FROM oauth_grants";
+    let left: i64 = tx.fetch_one(sql, &[], |row| row.get(0)).await.unwrap();
+    assert_eq!(left, 1, "those that nobody came for are gone");
+}
