@@ -2,7 +2,7 @@
 
 use super::{Failure, database, print};
 use crate::config::Config;
-use crate::oauth::client::{ClientId, IP_ALLOW_MAX, Network};
+use crate::oauth::client::{ClientId, ClientSecret, IP_ALLOW_MAX, Network};
 use crate::oauth::flows::redirect::RedirectUri;
 use crate::oauth::flows::registration::{Registration, register};
 use crate::oauth::jwk::{KEY_SET_MAX_BYTES, KeySet};
@@ -210,61 +210,45 @@ async fn create(args: Create, config: &Config) -> Result<(), Failure> {
         ip_allow: args.ip_allow,
     };
     let db = database(config).await?;
-    if let Some(keys) = args.jwks {
-        let id = db
-            .write(async move |tx| {
-                let id = create_signing_client(tx, &new, &keys, now).await?;
-                if args.dpop {
-                    bind_client(tx, &id, true, now).await?;
-                }
-                if registration != Registration::default() {
-                    register(tx, &id, &registration, now).await?;
-                }
-                Ok::<_, AdminError>(id)
-            })
-            .await?;
-        match args.json {
-            true => {
-                let client = json!({ "client_id": id, "scopes": names(&scopes) });
-                print(format_args!("{client}\n"));
+    let made = db.write(async move |tx| {
+        let (id, secret) = match args.jwks {
+            Some(keys) => (create_signing_client(tx, &new, &keys, now).await?, None),
+            None => {
+                let (id, secret) = create_client(tx, &new, now).await?;
+                (id, Some(secret).filter(|_| !is_public))
             }
-            false => print(format_args!(
-                "client_id      {id}\nscopes         {scopes}\n\nIt signs with its own keys and has no secret.\n"
-            )),
+        };
+        if args.dpop {
+            bind_client(tx, &id, true, now).await?;
         }
-        return Ok(());
-    }
-    let (id, secret) = db
-        .write(async move |tx| {
-            let (id, secret) = create_client(tx, &new, now).await?;
-            if args.dpop {
-                bind_client(tx, &id, true, now).await?;
-            }
-            if registration != Registration::default() {
-                register(tx, &id, &registration, now).await?;
-            }
-            Ok::<_, AdminError>((id, secret))
-        })
-        .await?;
-    let (id, secret) = (id.as_str(), secret.expose());
-    match args.json {
-        true if is_public => {
-            let client = json!({ "client_id": id, "scopes": names(&scopes) });
-            print(format_args!("{client}\n"));
+        if registration != Registration::default() {
+            register(tx, &id, &registration, now).await?;
         }
-        false if is_public => print(format_args!(
-            "client_id      {id}\nscopes         {scopes}\n"
-        )),
-        true => {
-            let client =
-                json!({ "client_id": id, "client_secret": secret, "scopes": names(&scopes) });
-            print(format_args!("{client}\n"));
-        }
-        false => print(format_args!(
-            "client_id      {id}\nclient_secret  {secret}\nscopes         {scopes}\n\nThe secret is not shown again.\n"
-        )),
-    }
+        Ok::<_, AdminError>((id, secret))
+    });
+    let (id, secret) = made.await?;
+    print_created(&id, secret.as_ref(), &scopes, args.json);
     Ok(())
+}
+
+/// A new client; without a secret it is public, or signs with its own keys.
+fn print_created(id: &ClientId, secret: Option<&ClientSecret>, scopes: &Scopes, json: bool) {
+    if json {
+        let mut client = json!({ "client_id": id, "scopes": names(scopes) });
+        if let Some(secret) = secret {
+            client["client_secret"] = secret.expose().into();
+        }
+        return print(format_args!("{client}\n"));
+    }
+    match secret {
+        Some(secret) => print(format_args!(
+            "client_id      {id}\nclient_secret  {}\nscopes         {scopes}\n\nThe secret is not shown again.\n",
+            secret.expose()
+        )),
+        None => print(format_args!(
+            "client_id      {id}\nscopes         {scopes}\n\nIt has no secret.\n"
+        )),
+    }
 }
 
 fn names(scopes: &Scopes) -> Vec<&'static str> {

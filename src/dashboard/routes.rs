@@ -62,17 +62,33 @@ macro_rules! route_of {
 }
 route_of!(page get GET "A page.", form post POST "What a form is sent to.");
 
+const READ_ONLY: Needs = Needs::Role(Role::ReadOnly);
+const OPERATOR: Needs = Needs::Role(Role::Operator);
+const DEVELOPER: Needs = Needs::Role(Role::Developer);
+const ADMIN: Needs = Needs::Role(Role::Admin);
+const FRESH: Needs = Needs::Fresh(Role::ReadOnly);
+const FRESH_DEVELOPER: Needs = Needs::Fresh(Role::Developer);
+const FRESH_ADMIN: Needs = Needs::Fresh(Role::Admin);
+
 /// Every page.
-#[rustfmt::skip]
 pub fn routes() -> Vec<Route> {
+    [
+        way_in(),
+        shop(),
+        developers(),
+        apps_for_people(),
+        administration(),
+        own_account(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The way in and out.
+#[rustfmt::skip]
+fn way_in() -> Vec<Route> {
     use Needs::{Nobody, Nothing};
-    const READ_ONLY: Needs = Needs::Role(Role::ReadOnly);
-    const OPERATOR: Needs = Needs::Role(Role::Operator);
-    const DEVELOPER: Needs = Needs::Role(Role::Developer);
-    const FRESH: Needs = Needs::Fresh(Role::ReadOnly);
-    const FRESH_DEVELOPER: Needs = Needs::Fresh(Role::Developer);
-    const ADMIN: Needs = Needs::Role(Role::Admin);
-    const FRESH_ADMIN: Needs = Needs::Fresh(Role::Admin);
     vec![
         page("/dashboard/assets/{file}", Nothing, assets::get),
         page("/dashboard/setup", Nobody, setup::get),
@@ -85,7 +101,13 @@ pub fn routes() -> Vec<Route> {
         page("/dashboard/password", Nobody, sign_in::password),
         form("/dashboard/password", Nobody, sign_in::choose_password),
         form("/dashboard/sign-out", READ_ONLY, sign_in::sign_out),
+    ]
+}
 
+/// What is sold, to whom, and what becomes of it.
+#[rustfmt::skip]
+fn shop() -> Vec<Route> {
+    vec![
         page("/dashboard", READ_ONLY, home::get),
         page("/dashboard/search", READ_ONLY, search::get),
         page("/dashboard/orders", READ_ONLY, orders::list),
@@ -112,7 +134,13 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/products/{id}/stock/{variant}", OPERATOR, stock::adjust),
         page("/dashboard/customers", READ_ONLY, customers::list),
         page("/dashboard/customers/{id}", READ_ONLY, customers::get),
+    ]
+}
 
+/// The programs that call the API.
+#[rustfmt::skip]
+fn developers() -> Vec<Route> {
+    vec![
         page("/dashboard/credentials", DEVELOPER, credentials::list),
         page("/dashboard/credentials/new", DEVELOPER, credentials::new),
         form("/dashboard/credentials/new", FRESH_DEVELOPER, credentials::create),
@@ -122,14 +150,29 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/credentials/{id}/revoke", DEVELOPER, credentials::revoke),
         page("/dashboard/try-it", DEVELOPER, try_it::get),
         form("/dashboard/try-it", DEVELOPER, try_it::token),
-
         form("/dashboard/credentials/{id}/flows", FRESH_DEVELOPER, flows::set_flows),
+        page("/dashboard/requests", DEVELOPER, requests::list),
+        page("/dashboard/requests/errors", DEVELOPER, requests::errors),
+        page("/dashboard/requests/live", DEVELOPER, tail::follow),
+        page("/dashboard/requests/{id}", DEVELOPER, requests::get),
+    ]
+}
 
+/// Where people let apps act for them.
+#[rustfmt::skip]
+fn apps_for_people() -> Vec<Route> {
+    vec![
         page("/oauth/authorize", READ_ONLY, authorize::get),
         form("/oauth/authorize", READ_ONLY, authorize::decide),
         page("/device", READ_ONLY, device::get),
         form("/device", READ_ONLY, device::decide),
+    ]
+}
 
+/// What belongs to whoever runs the shop.
+#[rustfmt::skip]
+fn administration() -> Vec<Route> {
+    vec![
         page("/dashboard/team", ADMIN, team::list),
         form("/dashboard/team/invite", FRESH_ADMIN, team::invite),
         page("/dashboard/team/{id}", ADMIN, team::get),
@@ -138,15 +181,16 @@ pub fn routes() -> Vec<Route> {
         form("/dashboard/team/{id}/disable", FRESH_ADMIN, team::disable),
         page("/dashboard/settings", ADMIN, settings::get),
         form("/dashboard/settings", ADMIN, settings::save),
-        page("/dashboard/requests", DEVELOPER, requests::list),
-        page("/dashboard/requests/errors", DEVELOPER, requests::errors),
-        page("/dashboard/requests/live", DEVELOPER, tail::follow),
-        page("/dashboard/requests/{id}", DEVELOPER, requests::get),
-
         page("/dashboard/jobs", ADMIN, jobs::list),
         form("/dashboard/jobs/{id}/retry", ADMIN, jobs::retry),
         page("/dashboard/audit", ADMIN, audit::list),
+    ]
+}
 
+/// One's own account.
+#[rustfmt::skip]
+fn own_account() -> Vec<Route> {
+    vec![
         page("/dashboard/account", READ_ONLY, account::get),
         page("/dashboard/security", READ_ONLY, security::get),
         form("/dashboard/security/totp", FRESH, second::begin),

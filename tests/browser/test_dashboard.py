@@ -60,7 +60,7 @@ class Pages(SignedIn):
         seen, waiting = {}, ["/dashboard"]
         while waiting:
             path = waiting.pop(0)
-            shape = re.sub(r"/(usr|user|prod|ord|cli|var|req|job|grant|ses|stf)_\w+", "/ID", path.split("?")[0])
+            shape = re.sub(r"/(usr|user|prod|ord|cli|var|req|job|grant|ses|stf)_\w+|/[0-9a-f-]{36}", "/ID", path.split("?")[0])
             if shape in seen:
                 continue
             seen[shape] = path

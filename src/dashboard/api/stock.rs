@@ -17,11 +17,12 @@ use crate::error::{Result, STOCK_CHANGED, not_found};
 use crate::products::inventory::api::{ListLevels, NewAdjustment, check, make};
 use crate::products::inventory::stock::{Level, LocationId, Movement};
 use crate::products::inventory::store as inventory;
-use crate::products::product::Product;
+use crate::products::product::{Product, VariantId};
 use askama::Template;
 use axum::extract::{OriginalUri, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
+use platform::db::Tx;
 use platform::http::{Page, PageQuery, PathPair, Problem, Schema, codes, field_errors_to_problem};
 use serde_json::json;
 
@@ -78,6 +79,22 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
+    /// What is where.
+    async fn levels(&self, tx: &mut Tx, variant: &VariantId) -> Result<Vec<Level>> {
+        let all = PageQuery {
+            limit: Some(LOCATIONS_MAX),
+            ..PageQuery::default()
+        };
+        let all = Page::new(&all, self.uri, &self.app.cursors)?;
+        let query = ListLevels {
+            variant_id: Some(variant.clone()),
+            ..ListLevels::default()
+        };
+        let mut levels = inventory::levels(tx, &query, &all).await?;
+        all.cut(&mut levels);
+        Ok(levels)
+    }
+
     async fn page(
         &self,
         status: StatusCode,
@@ -98,18 +115,8 @@ impl Shown<'_> {
         let variant = found.ok_or_else(|| not_found("variant", variant))?;
         let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
         let page = page_of(app, uri, asked.some("cursor"))?;
-        let all = PageQuery {
-            limit: Some(LOCATIONS_MAX),
-            ..PageQuery::default()
-        };
-        let all = Page::new(&all, uri, &app.cursors)?;
-        let query = ListLevels {
-            variant_id: Some(variant.id.clone()),
-            ..ListLevels::default()
-        };
         let mut tx = app.db.read().await?;
-        let mut levels = inventory::levels(&mut tx, &query, &all).await?;
-        all.cut(&mut levels);
+        let levels = self.levels(&mut tx, &variant.id).await?;
         let mut movements = figures::movements(&mut tx, &variant.id, &page).await?;
         let staff = own::list(&mut tx).await?;
         let more = page.cut(&mut movements);

@@ -80,11 +80,30 @@ pub struct Index {
 }
 
 struct Writer {
-    inner: IndexWriter,
+    /// Taken when the index is dropped.
+    inner: Option<IndexWriter>,
     /// Of what has been applied.
     watermark: Watermark,
     /// Of what is on disk.
     committed: Watermark,
+}
+
+impl Writer {
+    fn inner(&mut self) -> Result<&mut IndexWriter, Error> {
+        let closed = || TantivyError::InternalError("the index is closed".into());
+        Ok(self.inner.as_mut().ok_or_else(closed)?)
+    }
+}
+
+/// Merges that go on would write down the segments that they know, over those of whoever opens the index next.
+impl Drop for Index {
+    fn drop(&mut self) {
+        if let Some(inner) = self.writer().inner.take()
+            && let Err(error) = inner.wait_merging_threads()
+        {
+            tracing::warn!(%error, "segments of the search index were not merged at its end");
+        }
+    }
 }
 
 impl Index {
@@ -171,7 +190,7 @@ impl Index {
         Ok(Index {
             fields,
             writer: Mutex::new(Writer {
-                inner: writer,
+                inner: Some(writer),
                 watermark,
                 committed: watermark,
             }),
@@ -219,8 +238,9 @@ impl Index {
             return Ok(());
         }
         let mut writer = self.writer();
-        if let Err(error) = write(&mut writer.inner, &self.fields, changes, watermark) {
-            writer.inner.rollback()?;
+        let inner = writer.inner()?;
+        if let Err(error) = write(inner, &self.fields, changes, watermark) {
+            inner.rollback()?;
             return Err(error);
         }
         writer.watermark = watermark;
@@ -244,8 +264,9 @@ impl Index {
     /// [`Error::Engine`] when the index cannot be written.
     pub fn clear(&self) -> Result<(), Error> {
         let mut writer = self.writer();
-        writer.inner.delete_all_documents()?;
-        commit(&mut writer.inner, Watermark::default())?;
+        let inner = writer.inner()?;
+        inner.delete_all_documents()?;
+        commit(inner, Watermark::default())?;
         writer.watermark = Watermark::default();
         writer.committed = Watermark::default();
         self.reload()
