@@ -3,6 +3,7 @@
 mod attacks;
 pub mod browser;
 mod catalog;
+mod hostile;
 mod pages;
 mod requests;
 mod signing;
