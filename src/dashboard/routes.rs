@@ -90,6 +90,7 @@ pub fn routes() -> Vec<Route> {
 fn way_in() -> Vec<Route> {
     use Needs::{Nobody, Nothing};
     vec![
+        page("/", Nobody, home::enter),
         page("/dashboard/assets/{file}", Nothing, assets::get),
         page("/dashboard/setup", Nobody, setup::get),
         form("/dashboard/setup", Nobody, setup::set_up),

@@ -421,6 +421,7 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
         client_id: client.id.clone(),
         secret_id: Some(secret_id.clone()).filter(|id| !id.is_empty()),
         ttl_seconds,
+        bound_to: bound_to.clone(),
     };
     let offered = (request.grant_type, &request.offered);
     let allowed = exchange(app, party, offered, request.scope, asked.now).await?;

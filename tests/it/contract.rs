@@ -404,7 +404,6 @@ async fn what_is_not_there_is_a_problem() {
     let app = TestApp::start().await;
     let shop = app.client("users:read").await;
     for path in [
-        "/",
         "/v2",
         "/v2/nothing",
         "/v2/users/",

@@ -146,6 +146,7 @@ pub(super) async fn allow(
         ends_at: now + life,
         refresh_number: 0,
         revoked_at: None,
+        bound_to: None,
     };
     let ended = store::insert_grant(tx, &grant).await?;
     let object = ("grant", grant.id.as_str());

@@ -36,6 +36,11 @@ struct HomePage {
     may_make_credentials: bool,
 }
 
+/// `GET /`: whoever types the bare address into a browser.
+pub async fn enter() -> Response {
+    frame::see_other("/dashboard")
+}
+
 /// `GET /dashboard`.
 pub async fn get(State(app): State<App>, signed_in: SignedIn) -> Result<Response> {
     let now = signed_in.visit.now();

@@ -24,6 +24,8 @@ pub struct Party {
     pub secret_id: Option<String>,
     /// How long its access tokens live.
     pub ttl_seconds: u32,
+    /// The thumbprint of the key that it showed a proof of (DPoP).
+    pub bound_to: Option<String>,
 }
 
 /// What is to be signed.
@@ -176,6 +178,9 @@ async fn first_use(
         store::use_grant(tx, grant, now).await?;
         return Ok(None);
     }
+    // Whoever has a secret binds its refresh tokens by that.
+    let is_public = client.registration.is_public();
+    grant.bound_to = party.bound_to.clone().filter(|_| is_public);
     let first = RefreshToken::new();
     grant.refresh_number = 1;
     grant.ends_at = grant.end_after_use(now);
@@ -199,7 +204,8 @@ async fn exchange_refresh(
     let Some(mut grant) = store::hold_grant(tx, &known.grant_id).await? else {
         return Ok(REFUSED);
     };
-    if grant.client_id != party.client_id || grant.is_over(now) {
+    let has_key = grant.bound_to.is_none() || grant.bound_to == party.bound_to;
+    if grant.client_id != party.client_id || !has_key || grant.is_over(now) {
         return Ok(REFUSED);
     }
     let Some((client, cap)) = standing(tx, &grant, party, now).await? else {

@@ -43,6 +43,8 @@ pub struct UserGrant {
     /// The number of its newest refresh token; 0 without one.
     pub refresh_number: i64,
     pub revoked_at: Option<Timestamp>,
+    /// The thumbprint of the key without which its refresh tokens are worth nothing (RFC 9449 §5).
+    pub bound_to: Option<String>,
 }
 
 impl UserGrant {
@@ -148,6 +150,7 @@ mod tests {
             ends_at: at(30),
             refresh_number: 1,
             revoked_at: None,
+            bound_to: None,
         };
         assert!(!grant.is_over(at(29)) && grant.is_over(at(30)));
         grant.ends_at = grant.end_after_use(at(29));

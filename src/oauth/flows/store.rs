@@ -83,7 +83,7 @@ pub async fn caps_since(tx: &mut Tx, after: Timestamp) -> Result<Vec<(String, Sc
 // ---- grants ------------------------------------------------------------------------------------
 
 const GRANT: &str =
-    "id, client_id, staff_id, scopes, created_at, ends_at, refresh_number, revoked_at";
+    "id, client_id, staff_id, scopes, created_at, ends_at, refresh_number, revoked_at, bound_to";
 
 fn grant(row: &Row<'_>) -> Result<UserGrant, DbError> {
     Ok(UserGrant {
@@ -95,6 +95,7 @@ fn grant(row: &Row<'_>) -> Result<UserGrant, DbError> {
         ends_at: row.get(5)?,
         refresh_number: row.get(6)?,
         revoked_at: row.get(7)?,
+        bound_to: row.get(8)?,
     })
 }
 
@@ -137,10 +138,16 @@ pub async fn hold_grant(tx: &mut Tx, id: &GrantId) -> Result<Option<UserGrant>, 
 
 /// Notes that something was got for a grant, and when it ends now.
 pub async fn use_grant(tx: &mut Tx, grant: &UserGrant, now: Timestamp) -> Result<(), DbError> {
-    let sql = "UPDATE oauth_grants SET last_used_at = $2, ends_at = $3, refresh_number = $4 WHERE id = $1";
+    let sql = "UPDATE oauth_grants SET last_used_at = $2, ends_at = $3, refresh_number = $4, bound_to = $5 WHERE id = $1";
     tx.execute(
         sql,
-        params![grant.id, now, grant.ends_at, grant.refresh_number],
+        params![
+            grant.id,
+            now,
+            grant.ends_at,
+            grant.refresh_number,
+            grant.bound_to
+        ],
     )
     .await
     .map(drop)

@@ -13,7 +13,8 @@ fn fill(path: &str) -> String {
         .replace("{file}", "none.css")
 }
 
-const PUBLIC: [&str; 10] = [
+const PUBLIC: [&str; 11] = [
+    "GET /",
     "GET /dashboard/assets/{file}",
     "GET /dashboard/setup",
     "POST /dashboard/setup",

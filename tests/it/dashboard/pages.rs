@@ -28,6 +28,16 @@ async fn order(app: &TestApp) -> String {
 }
 
 #[tokio::test]
+async fn the_bare_address_leads_to_the_dashboard() {
+    let app = TestApp::start().await;
+    let reply = app.anonymous().get("/").await;
+    assert_eq!(
+        (reply.status, reply.header("location")),
+        (303, "/dashboard")
+    );
+}
+
+#[tokio::test]
 async fn home_shows_today_what_waits_and_what_runs_out() {
     let app = TestApp::start().await;
     let mut owner = owner(&app).await;

@@ -30,7 +30,13 @@ fn claims(app: &TestApp, method: &str, path: &str, token: Option<&str>) -> Value
     claims
 }
 
-fn proof(app: &TestApp, key: &Key, method: &str, path: &str, token: Option<&str>) -> String {
+pub(super) fn proof(
+    app: &TestApp,
+    key: &Key,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+) -> String {
     key.sign(&header(key), &claims(app, method, path, token))
 }
 

@@ -1,5 +1,7 @@
 //! How long a grant lives, and what ends it.
 
+use super::super::dpop::proof;
+use super::super::signing::Key;
 use super::*;
 use tradepost::dashboard::accounts;
 
@@ -226,4 +228,50 @@ async fn what_was_allowed_and_never_fetched_ends_nothing_else() {
     let sql = "SELECT COUNT(*) FROM oauth_grants";
     let left: i64 = tx.fetch_one(sql, &[], |row| row.get(0)).await.unwrap();
     assert_eq!(left, 1, "those that nobody came for are gone");
+}
+
+/// RFC 9449 §5: who has no secret is known by the key.
+#[tokio::test]
+async fn the_refresh_tokens_of_a_public_client_are_bound_to_the_key_of_its_first_proof() {
+    let (app, mut owner, _) = shop().await;
+    let ask = async |visited: &Visited, fields: &[(&str, &str)], key: Option<&Key>| {
+        let mut fields = fields.to_vec();
+        fields.push(("client_id", &visited.id));
+        if let Some(secret) = &visited.secret {
+            fields.push(("client_secret", secret));
+        }
+        let mut call = app.anonymous().request(Method::POST, "/oauth/token");
+        if let Some(key) = key {
+            call = call.header("dpop", &proof(&app, key, "POST", "/oauth/token", None));
+        }
+        let call = call.header("content-type", FORM);
+        call.body(form(&fields).as_str()).send().await
+    };
+    let (own, foreign) = (Key::ec(), Key::ed());
+    for is_public in [true, false] {
+        let visited = Visited::start(&app, WANTED, is_public).await;
+        let code = visited.code(&mut owner).await;
+        let code = [
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("redirect_uri", PLACE),
+            ("code_verifier", VERIFIER),
+        ];
+        let first = ask(&visited, &code, Some(&own)).await;
+        assert_eq!(first.json()["token_type"], "DPoP", "{}", first.text());
+        let token = refresh_token(&first);
+        let refresh = [("grant_type", "refresh_token"), ("refresh_token", &token)];
+        for thief in [None, Some(&foreign)] {
+            let stolen = ask(&visited, &refresh, thief).await;
+            match is_public {
+                true => assert_refused(&stolen, 400, "invalid_grant"),
+                false => assert_eq!(stolen.status, 200, "its secret is asked for instead"),
+            }
+        }
+        let next = ask(&visited, &refresh, Some(&own)).await;
+        assert_eq!(
+            (next.status, &next.json()["token_type"]),
+            (200, &json!("DPoP"))
+        );
+    }
 }
