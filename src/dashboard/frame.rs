@@ -140,6 +140,24 @@ pub fn message(visit: &Visit, status: StatusCode, title: &str, detail: &str) -> 
     page(status, &Message { frame, detail })
 }
 
+#[derive(Template)]
+#[template(path = "onward.html")]
+struct Onward<'a> {
+    frame: Frame,
+    next: &'a str,
+}
+
+/// Where whoever signed in wanted to go; `next` is of [`next_page`](super::fields::next_page). To where an app waits a
+/// page leads and no redirect: browsers would hold all that follow to the policy of the sign-in's form, which allows no
+/// other place.
+pub fn after_sign_in(visit: &Visit, next: &str) -> Response {
+    if !next.starts_with("/oauth/") {
+        return see_other(next);
+    }
+    let frame = Frame::new(visit, "On to the app");
+    page(StatusCode::OK, &Onward { frame, next })
+}
+
 /// Sends the browser to another page with a GET. `place` is a path of ours.
 pub fn see_other(place: &str) -> Response {
     let place = HeaderValue::from_str(place).unwrap_or(HeaderValue::from_static("/dashboard"));

@@ -1,9 +1,12 @@
 """OAuth clients written by others, unmodified, with a person where the flow has one."""
 
+import http.server
 import json
 import os
 import re
 import subprocess
+import threading
+import urllib.parse
 from pathlib import Path
 
 import playwright
@@ -139,3 +142,41 @@ class Oauth4webapiClient(Clients):
         self.look("device")
         self.page.get_by_role("button", name=re.compile("^Allow")).click()
         self.assertEqual(self.end(process), {"products": 200})
+
+
+class App(http.server.BaseHTTPRequestHandler):
+    """Where people are sent back to. Playwright does not answer for others what a redirect leads to."""
+
+    def do_GET(self):
+        self.send_response(204 if self.path == "/favicon.ico" else 200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Nothing: the test says what it saw."""
+
+
+class Refused(Clients):
+    def test_what_is_refused_after_the_sign_in_is_told_to_the_app(self):
+        """Chromium holds every redirect that follows a form to the policy of the page that it stood on."""
+        app = http.server.HTTPServer(("127.0.0.1", 0), App)
+        self.addCleanup(app.server_close)
+        threading.Thread(target=app.serve_forever, daemon=True).start()
+        self.addCleanup(app.shutdown)
+        callback = f"http://127.0.0.1:{app.server_port}/callback"
+        self.elsewhere = (callback.removesuffix("callback"),)
+        client, _ = self.client("--redirect-uri", callback, scopes=("products:read",))
+        asked = {
+            "response_type": "code",
+            "client_id": client,
+            "redirect_uri": callback,
+            "scope": "users:write",
+            "state": "s",
+            "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+            "code_challenge_method": "S256",
+        }
+        self.page.goto("/oauth/authorize?" + urllib.parse.urlencode(asked))
+        self.page.get_by_label("Email").fill(OWNER)
+        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
+        self.page.wait_for_url(re.compile(re.escape(callback) + r"\?error=invalid_scope"))

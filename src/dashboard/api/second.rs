@@ -82,7 +82,7 @@ pub async fn sign_in(
         return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, wrong));
     };
     throttle.code_succeeded(&staff.email);
-    let mut response = frame::see_other(next_page(typed.get("next")));
+    let mut response = frame::after_sign_in(&visit, next_page(typed.get("next")));
     guard::begin_session(&mut response, token.expose());
     Ok(response)
 }

@@ -112,7 +112,7 @@ pub async fn sign_in(
         return Ok(second::ask(&app, &visit, &staff, next));
     }
     let token = begin(&app, &visit, &headers, staff).await?;
-    let mut response = frame::see_other(next_page(typed.get("next")));
+    let mut response = frame::after_sign_in(&visit, next_page(typed.get("next")));
     guard::begin_session(&mut response, token.expose());
     Ok(response)
 }
