@@ -143,7 +143,7 @@ fn order(new: NewOrder) {
         email: "guest@example.com".into(),
     };
     let hold = Duration::from_secs(3_600);
-    let Ok(placed) = place(new, buyer, &offered(), 1_001, hold, NOW) else {
+    let Ok(placed) = place(new, buyer, &offered(), hold, NOW) else {
         return;
     };
     let items = placed.order.items.as_deref().unwrap_or_default();

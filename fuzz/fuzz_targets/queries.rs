@@ -35,7 +35,7 @@ fuzz_target!(|data: &[u8]| {
     match choice % 13 {
         0 => list::<ListUsers>(&uri, |query| &query.page),
         1 => list::<ListProducts>(&uri, |query| &query.page),
-        2 => list::<ListOrders>(&uri, |query| &query.page),
+        2 => list::<ListOrders>(&uri, |query| &query.orders.page),
         3 => list::<ListNotifications>(&uri, |query| &query.page),
         4 => list::<ListLevels>(&uri, |query| &query.page),
         5 => list::<ListMovements>(&uri, |query| &query.page),

@@ -8,7 +8,7 @@ use axum::http::{HeaderName, HeaderValue, Method, Request};
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
 use platform::clock::Clock;
-use platform::http::Stack;
+use platform::http::{Front, Stack};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
@@ -73,7 +73,7 @@ async fn start() -> Program {
         .write(async move |tx| create_client(tx, &new, NOW).await)
         .await;
     let (id, secret) = made.expect("a client");
-    let stack = Stack::new(router(app), clock, None);
+    let stack = Stack::new(router(app), clock, None, Front::default());
     let body = json!({ "grant_type": "client_credentials", "client_id": id.as_str(), "client_secret": secret.expose() });
     let request = Request::post("/oauth/token")
         .header("content-type", "application/json")
