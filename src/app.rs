@@ -151,7 +151,7 @@ impl App {
             .await?;
         let master = master_key(&config, &db).await?;
         let cursors = CursorKey::new(&master.derive("list cursors"));
-        let dashboard = Dashboard::new(&master);
+        let dashboard = Dashboard::new(&master, &config.public_url);
         let search = Search::open(&config.index_dir())?;
         let oauth = OAuth::open(&db, master, &config, clock.now()).await?;
         Ok(App::new(Parts {

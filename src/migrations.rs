@@ -49,4 +49,5 @@ pub static MIGRATIONS: &[Migration] = &[
     shared!(27, "jobs_list", "0027_jobs_list.sql"),
     shared!(28, "audit_filters", "0028_audit_filters.sql"),
     shared!(29, "grant_key", "0029_grant_key.sql"),
+    shared!(33, "passkeys", "0033_passkeys.sql"),
 ];

@@ -20,6 +20,8 @@ pub(super) enum Command {
     ResetPassword(One),
     /// Turn off the codes that are asked for after the password, for who has lost phone and recovery codes
     ResetCodes(One),
+    /// Remove all passkeys of an account, for one that others may have used
+    ResetPasskeys(One),
     /// Close an account for good: its sessions end at once
     Disable(One),
 }
@@ -58,6 +60,7 @@ pub(super) async fn run(command: Command, config: &Config) -> Result<ExitCode, F
         Command::List(args) => list(&args, config).await?,
         Command::ResetPassword(args) => reset(args, config).await?,
         Command::ResetCodes(args) => reset_codes(args, config).await?,
+        Command::ResetPasskeys(args) => reset_passkeys(args, config).await?,
         Command::Disable(args) => disable(args, config).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -142,6 +145,21 @@ async fn reset_codes(args: One, config: &Config) -> Result<(), Failure> {
         .await?;
     print(format_args!(
         "{} signs in with the password alone.\n",
+        args.email
+    ));
+    Ok(())
+}
+
+async fn reset_passkeys(args: One, config: &Config) -> Result<(), Failure> {
+    let db = database(config).await?;
+    let now = Clock::system().now();
+    let email = args.email.clone();
+    let count = db
+        .write(async move |tx| accounts::forget_passkeys(tx, &email, now).await)
+        .await?;
+    let many = if count == 1 { "passkey" } else { "passkeys" };
+    print(format_args!(
+        "{count} {many} of {} removed: the password signs in.\n",
         args.email
     ));
     Ok(())

@@ -1,6 +1,7 @@
 //! What happens to accounts: made, invited, signed in, given a password, closed. The pages and the command line
 //! both do it here.
 
+use super::passkeys;
 use super::role::Role;
 use super::second;
 use super::staff::{LinkKind, SESSION_MAX, Shop, Staff, StaffId};
@@ -263,6 +264,19 @@ pub async fn forget_codes(tx: &mut Tx, email: &str, now: Timestamp) -> Result<()
     Ok(store::note(tx, operator(now), "staff.codes_turned_off", object).await?)
 }
 
+/// Removes the passkeys of somebody, of whom others may have added one; how many there were.
+pub async fn forget_passkeys(
+    tx: &mut Tx,
+    email: &str,
+    now: Timestamp,
+) -> Result<u64, AccountError> {
+    let staff = known(tx, email).await?;
+    let count = passkeys::store::remove_all(tx, &staff.id).await?;
+    let object = ("staff", staff.id.as_str());
+    store::note(tx, operator(now), "staff.passkeys_removed", object).await?;
+    Ok(count)
+}
+
 /// Closes an account for good: its sessions and links end with it, and so does what its owner allowed apps.
 pub async fn disable(tx: &mut Tx, email: &str, now: Timestamp) -> Result<(), AccountError> {
     let staff = known(tx, email).await?;
@@ -273,6 +287,7 @@ pub async fn disable(tx: &mut Tx, email: &str, now: Timestamp) -> Result<(), Acc
 pub async fn close(tx: &mut Tx, doer: Doer<'_>, id: &str) -> Result<(), AccountError> {
     let staff = still_owned_without(tx, id).await?;
     store::disable(tx, &staff.id, doer.now).await?;
+    passkeys::store::remove_all(tx, &staff.id).await?;
     flows::revoke_grants_of(tx, &staff.id, doer.now).await?;
     let object = ("staff", staff.id.as_str());
     Ok(store::note(tx, doer, "staff.disabled", object).await?)

@@ -21,6 +21,8 @@ pub struct Asset {
 pub struct Assets {
     pub css: Asset,
     pub js: Asset,
+    /// For pages that ask for a passkey.
+    pub passkeys: Asset,
     pub icon: Asset,
 }
 
@@ -35,6 +37,10 @@ pub static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
     js: asset(
         ("dashboard", "js", "text/javascript; charset=utf-8"),
         include_str!("assets/dashboard.js"),
+    ),
+    passkeys: asset(
+        ("passkeys", "js", "text/javascript; charset=utf-8"),
+        include_str!("assets/passkeys.js"),
     ),
     icon: asset(
         ("icon", "svg", "image/svg+xml"),
@@ -53,7 +59,7 @@ fn asset((stem, suffix, content_type): (&str, &str, &'static str), body: &'stati
 
 /// `GET /dashboard/assets/{file}`.
 pub async fn get(Path(file): Path) -> Result<Response> {
-    let all = [&ASSETS.css, &ASSETS.js, &ASSETS.icon];
+    let all = [&ASSETS.css, &ASSETS.js, &ASSETS.passkeys, &ASSETS.icon];
     let named = |asset: &&Asset| asset.path.rsplit('/').next() == Some(file.as_str());
     let asset = all.into_iter().find(named);
     let asset = asset.ok_or_else(|| Problem::new(&codes::NOT_FOUND, "no such file"))?;

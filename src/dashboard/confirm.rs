@@ -1,15 +1,18 @@
-//! Before what matters most the password is asked for once more. The question carries the form that it interrupts, so
+//! Before what matters most the password, or a passkey, is asked for once more. The question carries the form that it interrupts, so
 //! that nothing typed is lost and no JavaScript is needed.
 
+use super::api::sign_in::pause_page;
 use super::fields::Fields;
 use super::frame::{self, Frame};
+use super::passkeys::authenticator::Assertion;
+use super::passkeys::{self, Purpose, Question};
 use super::staff::{PASSWORD_BYTES_MAX, Session, Staff};
 use super::visit::{Visit, new_token, token_hash};
 use super::{guard, password, store};
 use crate::app::App;
 use crate::error::Result;
 use askama::Template;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use platform::clock::Timestamp;
 use platform::db::DbError;
@@ -21,7 +24,7 @@ const FIELD: &str = "confirm_password";
 
 /// What became of the question.
 pub enum Confirmed {
-    /// The password was given lately.
+    /// It was shown lately.
     Already,
     /// It came with the form; the session goes on under another token.
     Now(Visit, HeaderValue),
@@ -63,6 +66,37 @@ pub async fn own_password(app: &App, visit: &Visit, staff: &Staff, given: &str) 
     }
 }
 
+/// Looks at a passkey of somebody who is signed in, and uses its answer up.
+async fn own_passkey(
+    app: &App,
+    visit: &Visit,
+    staff: &Staff,
+    (fields, given): (&Fields, &Assertion),
+) -> Result<Own> {
+    let known = passkeys::store::find(&mut app.db.read().await?, &given.credential_id).await?;
+    let own = known.filter(|known| known.staff_id == staff.id);
+    let challenge = app.dashboard.challenge(visit, Purpose::Confirm, fields);
+    let (Some(own), Some(challenge)) = (own, challenge) else {
+        return Ok(Own::Wrong);
+    };
+    let seen = match challenge.authenticate(&own, given) {
+        Ok(seen) => seen,
+        Err(refused) => {
+            tracing::info!(staff = %staff.id, %refused, "a passkey was refused");
+            return Ok(Own::Wrong);
+        }
+    };
+    let now = visit.now();
+    let used: std::result::Result<bool, DbError> = app
+        .db
+        .write(async move |tx| {
+            Ok(passkeys::store::use_challenge(tx, &challenge, now).await?
+                && passkeys::store::note_use(tx, &own.id, seen, now).await?)
+        })
+        .await;
+    Ok(if used? { Own::Right } else { Own::Wrong })
+}
+
 #[derive(Template)]
 #[template(path = "confirm.html")]
 struct ConfirmPage<'a> {
@@ -71,16 +105,33 @@ struct ConfirmPage<'a> {
     action: &'a str,
     fields: Vec<(&'a str, &'a str)>,
     wrong: &'a str,
+    /// Asks for a passkey in place of the password, if they have one.
+    passkey: Option<Question>,
 }
 
-fn ask(visit: &Visit, fields: &Fields, status: StatusCode, wrong: &str) -> Confirmed {
+async fn ask(
+    app: &App,
+    visit: &Visit,
+    fields: &Fields,
+    (status, wrong): (StatusCode, &str),
+) -> Result<Confirmed> {
+    let known = match visit.staff() {
+        Some(staff) => passkeys::store::list(&mut app.db.read().await?, &staff.id).await?,
+        None => Vec::new(),
+    };
+    let question = app.dashboard.ask_passkey(visit, Purpose::Confirm, &known);
+    let own: Vec<&str> = ["form", FIELD]
+        .into_iter()
+        .chain(passkeys::FIELDS)
+        .collect();
     let page = ConfirmPage {
         frame: Frame::new(visit, "Confirm that it is you"),
         action: visit.path(),
-        fields: fields.without(&["form", FIELD]).collect(),
+        fields: fields.without(&own).collect(),
         wrong,
+        passkey: question.filter(|_| !known.is_empty()),
     };
-    Confirmed::Asked(frame::page(status, &page))
+    Ok(Confirmed::Asked(frame::page(status, &page)))
 }
 
 /// How long a session can still last.
@@ -99,26 +150,44 @@ pub async fn confirm(app: &App, visit: &Visit, fields: &Fields) -> Result<Confir
         return Ok(Confirmed::Already);
     }
     let given = fields.exact(FIELD);
-    if given.is_empty() {
-        return Ok(ask(visit, fields, StatusCode::FORBIDDEN, ""));
-    }
-    match own_password(app, visit, staff, given).await? {
+    let answered = match passkeys::assertion(fields) {
+        Some(given) => own_passkey(app, visit, staff, (fields, &given)).await?,
+        None if given.is_empty() => {
+            return ask(app, visit, fields, (StatusCode::FORBIDDEN, "")).await;
+        }
+        None => own_password(app, visit, staff, given).await?,
+    };
+    match answered {
         Own::Right => {}
         Own::Wrong => {
-            let wrong = "Your password is another one.";
-            return Ok(ask(visit, fields, StatusCode::UNPROCESSABLE_ENTITY, wrong));
+            let wrong = "Your password is another one, or the passkey was refused.";
+            return ask(
+                app,
+                visit,
+                fields,
+                (StatusCode::UNPROCESSABLE_ENTITY, wrong),
+            )
+            .await;
         }
         Own::Paused(seconds) => {
             let wrong = "Too many wrong passwords: try again in a while.";
-            let mut asked = ask(visit, fields, StatusCode::TOO_MANY_REQUESTS, wrong);
-            if let Confirmed::Asked(response) = &mut asked {
-                let headers = response.headers_mut();
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            }
-            return Ok(asked);
+            let asked = ask(app, visit, fields, (StatusCode::TOO_MANY_REQUESTS, wrong)).await?;
+            return Ok(match asked {
+                Confirmed::Asked(page) => Confirmed::Asked(pause_page(page, seconds)),
+                other => other,
+            });
         }
     }
-    let token = new_token();
+    go_on(app, visit, (staff, session)).await
+}
+
+/// The session goes on under another token: whoever learned the old one is out.
+async fn go_on(
+    app: &App,
+    visit: &Visit,
+    (staff, session): (&Staff, &Session),
+) -> Result<Confirmed> {
+    let (token, now) = (new_token(), visit.now());
     let hash = token_hash(&token).unwrap_or_default();
     let (id, staff, device) = (session.id.clone(), staff.clone(), visit.device().clone());
     let proved: std::result::Result<bool, DbError> = app

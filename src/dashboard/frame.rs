@@ -72,6 +72,8 @@ pub struct Frame {
     pub theme: Theme,
     pub css: &'static str,
     pub js: &'static str,
+    /// The script of pages that ask for a passkey.
+    pub passkeys_js: &'static str,
     pub icon: &'static str,
     /// Empty for who is not signed in.
     pub navigation: Vec<Entry>,
@@ -98,6 +100,7 @@ impl Frame {
             theme: staff.map(|staff| staff.theme).unwrap_or_default(),
             css: &ASSETS.css.path,
             js: &ASSETS.js.path,
+            passkeys_js: &ASSETS.passkeys.path,
             icon: &ASSETS.icon.path,
             navigation: entries
                 .map(|entry| Entry {

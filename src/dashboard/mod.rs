@@ -6,6 +6,7 @@
 //! - [`visit`]: who looks, and what their forms must prove.
 //! - [`jobs`]: mail with one-time links.
 //! - [`second`], [`totp`]: codes after the password.
+//! - [`passkeys`]: signing in without one.
 //! - [`staff`], [`role`], [`throttle`], [`fields`]: rules without I/O.
 //! - [`frame`], [`show`], [`chart`]: how pages look; their text is in `templates/`, their style in `assets/`.
 //!
@@ -23,6 +24,7 @@ pub mod frame;
 pub mod guard;
 pub mod jobs;
 pub mod multipart;
+pub mod passkeys;
 pub mod password;
 pub mod product_form;
 pub mod qr;
@@ -56,16 +58,20 @@ pub struct Dashboard {
     pub device_throttle: throttle::Throttle,
     /// Seals what is stored of second factors, and what browsers keep for us.
     pub seal: Arc<MasterKey>,
+    /// For what site passkeys are made; none where browsers offer none.
+    pub site: Option<passkeys::Site>,
 }
 
 impl Dashboard {
-    pub fn new(master: &MasterKey) -> Dashboard {
+    /// For the server that is reached at `public_url`.
+    pub fn new(master: &MasterKey, public_url: &str) -> Dashboard {
         Dashboard {
             throttle: throttle::Throttle::default(),
             requests: Recent::default(),
             tails: api::tail::Tails::default(),
             device_throttle: throttle::Throttle::default(),
             seal: Arc::new(MasterKey::new(&master.derive("dashboard"))),
+            site: passkeys::Site::at(public_url),
         }
     }
 }

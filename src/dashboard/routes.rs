@@ -3,8 +3,8 @@
 
 use super::api::{
     account, apps, audit, authorize, credentials, customers, device, flows, forgot, home, imports,
-    jobs, order_moves, orders, product_edit, products, requests, search, second, security,
-    settings, setup, sign_in, stock, tail, team, try_it, variants,
+    jobs, order_moves, orders, passkeys, product_edit, products, requests, search, second,
+    security, settings, setup, sign_in, stock, tail, team, try_it, variants,
 };
 use super::guard::guarded;
 use super::role::Role;
@@ -97,6 +97,7 @@ fn way_in() -> Vec<Route> {
         page("/dashboard/sign-in", Nobody, sign_in::get),
         form("/dashboard/sign-in", Nobody, sign_in::sign_in),
         form("/dashboard/sign-in/code", Nobody, second::sign_in),
+        form("/dashboard/sign-in/passkey", Nobody, passkeys::sign_in),
         page("/dashboard/forgot", Nobody, forgot::get),
         form("/dashboard/forgot", Nobody, forgot::ask),
         page("/dashboard/password", Nobody, sign_in::password),
@@ -198,6 +199,9 @@ fn own_account() -> Vec<Route> {
         form("/dashboard/security/totp/confirm", FRESH, second::turn_on),
         form("/dashboard/security/totp/off", FRESH, second::turn_off),
         form("/dashboard/security/recovery", FRESH, second::renew),
+        form("/dashboard/security/passkeys/new", FRESH, passkeys::begin),
+        form("/dashboard/security/passkeys", READ_ONLY, passkeys::add),
+        form("/dashboard/security/passkeys/{id}/remove", FRESH, passkeys::remove),
         form("/dashboard/account/theme", READ_ONLY, account::theme),
         form("/dashboard/account/apps/{id}/revoke", READ_ONLY, apps::revoke_app),
         form("/dashboard/security/password", READ_ONLY, security::password),

@@ -5,6 +5,7 @@ pub mod browser;
 mod catalog;
 mod hostile;
 mod pages;
+mod passkeys;
 mod requests;
 mod signing;
 mod team;
@@ -442,6 +443,11 @@ async fn accounts_are_managed_on_the_command_line() {
         (&"owner".into(), &kim.into())
     );
     assert!(told(&run(&["users", "reset-password", kim])).contains("/dashboard/password?token="));
+    let none = told(&run(&["users", "reset-passkeys", kim]));
+    assert!(
+        none.contains("0 passkeys of kim@example.com removed"),
+        "{none}"
+    );
     assert!(run(&["users", "disable", kim]).status.success());
     assert_eq!(browser.get("/dashboard/orders").await.status, 303);
     assert_eq!(

@@ -14,6 +14,7 @@ pub mod imports;
 pub mod jobs;
 pub mod order_moves;
 pub mod orders;
+pub mod passkeys;
 pub mod product_edit;
 pub mod products;
 pub mod requests;

@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::dashboard::confirm::{self, Own};
 use crate::dashboard::fields::Fields;
 use crate::dashboard::frame::{self, Frame};
+use crate::dashboard::passkeys::{self, Passkey};
 use crate::dashboard::show::When;
 use crate::dashboard::staff::{Session, check_password};
 use crate::dashboard::visit::{Form, SignedIn, new_token, token_hash};
@@ -27,6 +28,15 @@ struct Row {
     here: bool,
 }
 
+#[derive(Debug)]
+struct PasskeyRow {
+    id: String,
+    name: String,
+    synced: bool,
+    made: When,
+    used: Option<When>,
+}
+
 #[derive(Template)]
 #[template(path = "security.html")]
 struct SecurityPage<'a> {
@@ -36,12 +46,15 @@ struct SecurityPage<'a> {
     codes_since: Option<When>,
     /// Recovery codes that were not used.
     codes_left: i64,
+    passkeys: Vec<PasskeyRow>,
+    /// Where the dashboard is to be opened for passkeys; empty when browsers offer none.
+    passkey_site: &'a str,
     wrong: &'a str,
     done: &'a str,
 }
 
 /// A browser in a few words, for people who look for the one that is not theirs.
-fn device(user_agent: &str) -> String {
+pub fn device(user_agent: &str) -> String {
     let first = |names: &[(&'static str, &'static str)]| {
         let found = names.iter().find(|(sign, _)| user_agent.contains(sign));
         found.map(|(_, name)| *name)
@@ -78,6 +91,7 @@ async fn show(
     let mut tx = app.db.read().await?;
     let sessions = store::sessions(&mut tx, &signed_in.staff.id).await?;
     let codes_left = second::store::recovery_codes_left(&mut tx, &signed_in.staff.id).await?;
+    let passkeys = passkeys::store::list(&mut tx, &signed_in.staff.id).await?;
     drop(tx);
     let row = |session: &Session| Row {
         id: session.id.clone(),
@@ -87,6 +101,14 @@ async fn show(
         begun: When::new(session.created_at, now, &zone),
         here: session.id == signed_in.session.id,
     };
+    let passkey_row = |passkey: &Passkey| PasskeyRow {
+        id: passkey.id.clone(),
+        name: passkey.name.clone(),
+        synced: passkey.credential.is_synced,
+        made: When::new(passkey.created_at, now, &zone),
+        used: passkey.last_used_at.map(|at| When::new(at, now, &zone)),
+    };
+    let site = app.dashboard.site.as_ref();
     let alive = sessions.iter().filter(|session| !session.is_over(now));
     let page = SecurityPage {
         frame: Frame::new(&signed_in.visit, "Security"),
@@ -96,6 +118,8 @@ async fn show(
             .totp_since
             .map(|at| When::new(at, now, &zone)),
         codes_left,
+        passkeys: passkeys.iter().map(passkey_row).collect(),
+        passkey_site: site.map_or("", |site| &site.origin),
         wrong,
         done,
     };
@@ -112,6 +136,9 @@ pub async fn get(
     let done = match asked.get("done") {
         "password" => "Your password is changed, and your other sessions are ended.",
         "off" => "Codes are off: the password alone is enough again.",
+        "passkey" => "The passkey is added: the next time it signs you in.",
+        "removed" => "The passkey is removed. Your device may still offer it: delete it there too.",
+        "late" => "That took too long, or was answered already: begin again.",
         "ended" => "The session is ended.",
         "others" => "Your other sessions are ended.",
         _ => "",

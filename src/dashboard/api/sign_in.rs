@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::dashboard::accounts::{self, AccountError};
 use crate::dashboard::fields::{Fields, next_page};
 use crate::dashboard::frame::{self, Frame};
+use crate::dashboard::passkeys::{Purpose, Question};
 use crate::dashboard::role::Role;
 use crate::dashboard::staff::{LinkKind, Staff, check_password};
 use crate::dashboard::store::{self, Doer};
@@ -29,6 +30,8 @@ struct SignInPage<'a> {
     done: &'a str,
     /// Nobody has an account yet.
     empty: bool,
+    /// Asks for a passkey in place of a password, where browsers offer any.
+    passkey: Option<Question>,
 }
 
 fn query_of(uri: &axum::http::Uri) -> Fields {
@@ -48,7 +51,7 @@ pub async fn get(
     }
     let done = match query.get("done") {
         "out" => "You are signed out.",
-        "late" => "That took longer than five minutes: begin again.",
+        "late" => "That took too long: begin again.",
         "password" => "Your password is changed. Sign in with it and a code.",
         _ => "",
     };
@@ -59,6 +62,7 @@ pub async fn get(
         wrong: "",
         done,
         empty: !store::has_staff(&mut app.db.read().await?).await?,
+        passkey: app.dashboard.ask_passkey(&visit, Purpose::SignIn, &[]),
     };
     Ok(frame::page(StatusCode::OK, &page))
 }
@@ -72,17 +76,7 @@ pub async fn sign_in(
     Form(typed): Form,
 ) -> Result<Response> {
     let (email, now) = (typed.get("email"), visit.now());
-    let again = |status, wrong: &str| {
-        let page = SignInPage {
-            frame: Frame::new(&visit, "Sign in"),
-            email,
-            next: next_page(typed.get("next")),
-            wrong,
-            done: "",
-            empty: false,
-        };
-        frame::page(status, &page)
-    };
+    let again = |status, wrong: &str| again(&app, &visit, &typed, status, wrong);
     let throttle = &app.dashboard.throttle;
     let address = visit.address();
     if let Some(seconds) = throttle.pause_seconds(email, address, now) {
@@ -117,6 +111,26 @@ pub async fn sign_in(
     Ok(response)
 }
 
+/// The page as it was sent, and what was wrong with it.
+pub fn again(
+    app: &App,
+    visit: &Visit,
+    typed: &Fields,
+    status: StatusCode,
+    wrong: &str,
+) -> Response {
+    let page = SignInPage {
+        frame: Frame::new(visit, "Sign in"),
+        email: typed.get("email"),
+        next: next_page(typed.get("next")),
+        wrong,
+        done: "",
+        empty: false,
+        passkey: app.dashboard.ask_passkey(visit, Purpose::SignIn, &[]),
+    };
+    frame::page(status, &page)
+}
+
 /// A password longer than any can be is wrong, whatever it begins with.
 fn password_of(typed: &Fields) -> String {
     let password = typed.exact("password");
@@ -141,7 +155,7 @@ pub fn span(seconds: u64) -> String {
 
 /// Only what happened to an account is noted: unknown emails may be passwords typed into the wrong field. The
 /// answer does not wait for it, or its time would tell who has an account.
-fn note_failure(app: &App, visit: &Visit, staff: Option<Staff>) {
+pub fn note_failure(app: &App, visit: &Visit, staff: Option<Staff>) {
     let Some(staff) = staff else { return };
     let (db, device, now) = (app.db.clone(), visit.device().clone(), visit.now());
     tokio::spawn(async move {

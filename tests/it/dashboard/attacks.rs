@@ -13,7 +13,7 @@ fn fill(path: &str) -> String {
         .replace("{file}", "none.css")
 }
 
-const PUBLIC: [&str; 11] = [
+const PUBLIC: [&str; 12] = [
     "GET /",
     "GET /dashboard/assets/{file}",
     "GET /dashboard/setup",
@@ -21,13 +21,14 @@ const PUBLIC: [&str; 11] = [
     "GET /dashboard/sign-in",
     "POST /dashboard/sign-in",
     "POST /dashboard/sign-in/code",
+    "POST /dashboard/sign-in/passkey",
     "GET /dashboard/forgot",
     "POST /dashboard/forgot",
     "GET /dashboard/password",
     "POST /dashboard/password",
 ];
 
-const ASKING: [&str; 12] = [
+const ASKING: [&str; 14] = [
     "POST /dashboard/credentials/new",
     "POST /dashboard/credentials/{id}/rotate",
     "POST /dashboard/credentials/{id}/keys",
@@ -40,6 +41,8 @@ const ASKING: [&str; 12] = [
     "POST /dashboard/security/totp/confirm",
     "POST /dashboard/security/totp/off",
     "POST /dashboard/security/recovery",
+    "POST /dashboard/security/passkeys/new",
+    "POST /dashboard/security/passkeys/{id}/remove",
 ];
 
 /// What needs no session. A page that is added here is a decision.

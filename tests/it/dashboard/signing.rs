@@ -131,7 +131,7 @@ async fn guessing_the_password_in_a_session_is_slowed_down() {
 }
 
 /// What an app does with the key that it was given.
-struct Phone(Vec<u8>);
+pub struct Phone(Vec<u8>);
 
 impl Phone {
     fn new(page: &str) -> Phone {
@@ -154,7 +154,7 @@ impl Phone {
 }
 
 /// Turns codes on; the phone, and the recovery codes.
-async fn enrol(app: &TestApp, browser: &mut Browser) -> (Phone, Vec<String>) {
+pub async fn enrol(app: &TestApp, browser: &mut Browser) -> (Phone, Vec<String>) {
     let page = browser.post("/dashboard/security/totp", &[]).await;
     assert_eq!(page.status, 200, "{}", page.text());
     let text = page.text();
