@@ -50,4 +50,5 @@ pub static MIGRATIONS: &[Migration] = &[
     shared!(28, "audit_filters", "0028_audit_filters.sql"),
     shared!(29, "grant_key", "0029_grant_key.sql"),
     shared!(33, "passkeys", "0033_passkeys.sql"),
+    shared!(34, "low_stock", "0034_low_stock.sql"),
 ];

@@ -6,6 +6,7 @@
 
 mod catalog;
 mod client;
+mod dashboard;
 mod engine;
 mod growth;
 mod limits;

@@ -6,7 +6,7 @@ use crate::report::Report;
 use crate::runtime;
 use crate::server::{Server, make_client};
 use crate::shop::{CONNECTIONS, Shop, seed};
-use crate::{catalog, growth};
+use crate::{catalog, dashboard, growth};
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
@@ -399,6 +399,21 @@ impl Bench<'_> {
             self.report
                 .ratio(self.engine, &what, large, small.rate, 1.0 / 1.5);
         }
+        self.first_page().await;
+    }
+
+    /// The dashboard's first page for one person, over all products and all orders of this run.
+    async fn first_page(&mut self) {
+        let page = dashboard::first_page(self.dir, self.url).await;
+        let (address, time) = (self.shop.server.address, self.settings.time);
+        let seen = run(address, 1, time, 200, pick(vec![page])).await;
+        let what = format!("dashboard, p99 at {} products", self.settings.grown);
+        let p99_ms = if seen.unexpected == 0 {
+            seen.p99_ms
+        } else {
+            f64::INFINITY
+        };
+        self.report.at_most(self.engine, &what, p99_ms, "ms", 50.0);
     }
 
     async fn growing(&self) -> Vec<(&'static str, Run)> {

@@ -4,6 +4,7 @@ use super::{LOW_STOCK, Ordered};
 use crate::money::{Currency, Money};
 use crate::products::inventory::stock::Movement;
 use crate::products::{ProductId, VariantId};
+use platform::clock::Timestamp;
 use platform::db::{DbError, Param, Select, Tx, placeholders};
 use platform::http::Page;
 use platform::params;
@@ -56,22 +57,26 @@ pub struct Low {
     pub available: i64,
 }
 
-/// What is for sale and nearly gone, least first. Looks at all stock: belongs in a snapshot.
-/// Begins behind `after`: how many are left of a variant, and its id.
+/// What is for sale and nearly gone over all locations, least first; found by the index `stock_low` of what is nearly gone at
+/// one, since what is above the limit at each is above it in sum. Begins behind `after`: how many are left of a variant, and its id.
 pub async fn low_stock(
     tx: &mut Tx,
     after: Option<(i64, &str)>,
     limit: i64,
 ) -> Result<Vec<Low>, DbError> {
     let (left, id) = after.unwrap_or((i64::MIN, ""));
-    let sql = "SELECT p.id, p.title, v.title, v.sku, CAST(SUM(s.on_hand - s.allocated) AS BIGINT), v.id
-        FROM stock s JOIN variants v ON v.id = s.variant_id JOIN products p ON p.id = v.product_id
+    let sql = format!(
+        "SELECT p.id, p.title, v.title, v.sku, CAST(SUM(s.on_hand - s.allocated) AS BIGINT), v.id
+        FROM (SELECT DISTINCT variant_id FROM stock WHERE on_hand - allocated <= {LOW_STOCK}) few
+            JOIN stock s ON s.variant_id = few.variant_id
+            JOIN variants v ON v.id = few.variant_id JOIN products p ON p.id = v.product_id
         WHERE v.deleted_at IS NULL AND v.track_inventory AND p.deleted_at IS NULL AND p.status = 'active'
         GROUP BY v.id, p.id, p.title, v.title, v.sku
         HAVING CAST(SUM(s.on_hand - s.allocated) AS BIGINT) <= $1
             AND (CAST(SUM(s.on_hand - s.allocated) AS BIGINT), v.id) > ($3, $4)
-        ORDER BY 5, v.id LIMIT $2";
-    tx.fetch_all(sql, params![LOW_STOCK, limit, left, id], |row| {
+        ORDER BY 5, v.id LIMIT $2"
+    );
+    tx.fetch_all(&sql, params![LOW_STOCK, limit, left, id], |row| {
         Ok(Low {
             product_id: row.get(0)?,
             title: row.get(1)?,
@@ -79,6 +84,48 @@ pub async fn low_stock(
             sku: row.get(3)?,
             available: row.get(4)?,
             variant_id: row.get(5)?,
+        })
+    })
+    .await
+}
+
+/// A message that did not arrive.
+#[derive(Clone, Debug)]
+pub struct Failing {
+    pub user_id: String,
+    /// `email`, `sms` or `push`.
+    pub channel: String,
+    /// Whether it is tried again.
+    pub goes_on: bool,
+    /// What its last try was answered, or else why it was given up.
+    pub why: Option<String>,
+    pub created_at: Timestamp,
+}
+
+/// Messages made after `since` that are tried again or were given up, newest first; by the index `notifications_status`.
+pub async fn failing(tx: &mut Tx, since: Timestamp, limit: i64) -> Result<Vec<Failing>, DbError> {
+    let part = |status: &str| {
+        format!(
+            "SELECT * FROM (SELECT id, user_id, type, status, created_at, reason FROM notifications
+                WHERE status = '{status}' AND created_at > $1 ORDER BY created_at DESC, id DESC LIMIT $2) {status}"
+        )
+    };
+    let sql = format!(
+        "SELECT user_id, type, status, created_at,
+            COALESCE((SELECT e.detail FROM notification_events e WHERE e.notification_id = failing.id AND e.detail IS NOT NULL
+                ORDER BY e.version DESC LIMIT 1), reason)
+        FROM (SELECT * FROM ({} UNION ALL {}) both_kinds ORDER BY created_at DESC, id DESC LIMIT $2) failing
+        ORDER BY created_at DESC, id DESC",
+        part("retrying"),
+        part("dead")
+    );
+    tx.fetch_all(&sql, params![since, limit], |row| {
+        Ok(Failing {
+            user_id: row.get(0)?,
+            channel: row.get(1)?,
+            goes_on: row.get::<&str>(2)? == "retrying",
+            created_at: row.get(3)?,
+            why: row.get(4)?,
         })
     })
     .await

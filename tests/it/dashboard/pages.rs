@@ -62,6 +62,56 @@ async fn home_shows_today_what_waits_and_what_runs_out() {
 }
 
 #[tokio::test]
+async fn home_shows_messages_that_do_not_arrive() {
+    let server = crate::notifications::MailServer::start().await;
+    let url = server.url();
+    let app = TestApp::start_with(|config| {
+        config.smtp_url = Some(url);
+        config.mail_from = "Shop <shop@shop.example>".into();
+    })
+    .await;
+    let mut owner = owner(&app).await;
+    let quiet = owner.get("/dashboard").await.text();
+    assert!(
+        quiet.contains("Every message of the last 7 days arrived"),
+        "{quiet}"
+    );
+    let nothing = r#"{"email":false,"sms":false,"push":false}"#;
+    crate::notifications::user(&app, "user_1", "ada@example.com", nothing).await;
+    let api = app.client("notifications:write").await;
+    let message = json!({ "user_id": "user_1", "message": "Sent <soon>", "type": "email" });
+    for (answer, shown) in [
+        ("451 try <later>", "Tried again"),
+        ("550 no such mailbox", "Given up"),
+    ] {
+        server.answer_next(&[answer]);
+        assert_eq!(
+            api.post("/v2/notifications", message.clone()).await.status,
+            202
+        );
+        assert_eq!(tradepost::notifications::jobs::run_due(&app).await, 1);
+        let page = owner.get("/dashboard").await.text();
+        assert!(
+            page.contains("Email to user_1") && page.contains(shown),
+            "{page}"
+        );
+        assert!(
+            page.contains(&answer[4..].replace('<', "&#60;").replace('>', "&#62;")),
+            "{page}"
+        );
+    }
+    app.clock.advance(Duration::from_secs(7 * 24 * 3600));
+    owner.sign_in(OWNER, PASSWORD).await;
+    assert!(
+        owner
+            .get("/dashboard")
+            .await
+            .text()
+            .contains("Every message of the last 7 days arrived")
+    );
+}
+
+#[tokio::test]
 async fn an_order_is_moved_by_forms_as_by_the_api() {
     let app = TestApp::start().await;
     let mut owner = owner(&app).await;
