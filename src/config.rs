@@ -104,6 +104,8 @@ settings! {
     rate_limit_per_second: u32, "N", within(0, 1_000_000);
     /// Life of an access token, 60 to 86,400 seconds.
     access_token_ttl_seconds: u32, "N", within(60, 86_400);
+    /// Whether clients may register themselves with tokens of `registration-tokens create` (RFC 7591).
+    client_registration: bool, "BOOL";
     /// Whether `POST /v2/orders` must carry an `Idempotency-Key`.
     require_idempotency_key: bool, "BOOL";
     /// Minutes that an unpaid order holds its stock when the request does not say.

@@ -51,4 +51,5 @@ pub static MIGRATIONS: &[Migration] = &[
     shared!(29, "grant_key", "0029_grant_key.sql"),
     shared!(33, "passkeys", "0033_passkeys.sql"),
     shared!(34, "low_stock", "0034_low_stock.sql"),
+    shared!(35, "client_registration", "0035_client_registration.sql"),
 ];

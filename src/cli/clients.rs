@@ -30,6 +30,8 @@ pub(super) enum Command {
     Flows(SetFlows),
     /// Register the public keys that a client signs with instead of showing a secret (private_key_jwt)
     Keys(Keys),
+    /// Bind every token that a client gets from now on to a key of its own (DPoP), or leave that to the client
+    Dpop(Dpop),
     /// Disable a client for good: it gets no token, and those it has stop working within a second
     Revoke(Revoke),
 }
@@ -143,6 +145,15 @@ pub(super) struct Keys {
 }
 
 #[derive(clap::Args)]
+pub(super) struct Dpop {
+    /// The client's id, cli_…
+    id: ClientId,
+    /// always, or as the client wants: for requests that show a proof
+    #[arg(value_name = "WHEN", value_parser = ["always", "optional"])]
+    when: String,
+}
+
+#[derive(clap::Args)]
 pub(super) struct Revoke {
     /// The client's id, cli_…
     id: ClientId,
@@ -151,7 +162,7 @@ pub(super) struct Revoke {
 /// Seconds.
 const HOUR: u64 = 3_600;
 
-fn name(text: &str) -> Result<String, String> {
+pub(super) fn name(text: &str) -> Result<String, String> {
     let name = text.trim();
     match (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
         true => Ok(name.to_owned()),
@@ -159,7 +170,7 @@ fn name(text: &str) -> Result<String, String> {
     }
 }
 
-fn scope(text: &str) -> Result<Scope, String> {
+pub(super) fn scope(text: &str) -> Result<Scope, String> {
     Scope::from_name(text).ok_or_else(|| {
         let known: Vec<&str> = Scope::ALL.iter().map(|scope| scope.name()).collect();
         format!("there are: {}", known.join(", "))
@@ -182,6 +193,7 @@ pub(super) async fn run(command: Command, config: &Config) -> Result<ExitCode, F
         Command::Rotate(args) => rotate(args, config).await?,
         Command::Flows(args) => set_flows(args, config).await?,
         Command::Keys(args) => keys(args, config).await?,
+        Command::Dpop(args) => dpop(args, config).await?,
         Command::Revoke(args) => revoke(args, config).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -251,7 +263,7 @@ fn print_created(id: &ClientId, secret: Option<&ClientSecret>, scopes: &Scopes, 
     }
 }
 
-fn names(scopes: &Scopes) -> Vec<&'static str> {
+pub(super) fn names(scopes: &Scopes) -> Vec<&'static str> {
     let all = Scope::ALL.iter();
     all.filter(|scope| scopes.contains(**scope))
         .map(|scope| scope.name())
@@ -280,10 +292,11 @@ async fn list(args: &List, config: &Config) -> Result<(), Failure> {
             client.name,
             client.created_at,
             client.signing_alg.name(),
-            if client.dpop_bound {
-                ", tokens bound to its key (DPoP)"
-            } else {
-                ""
+            match (client.dpop_bound, client.registered_itself) {
+                (true, true) => ", tokens bound to its key (DPoP), registered itself",
+                (true, false) => ", tokens bound to its key (DPoP)",
+                (false, true) => ", registered itself",
+                (false, false) => "",
             },
             client.scopes
         ));
@@ -362,7 +375,8 @@ fn client_json(client: &ListedClient) -> Value {
         "grant_types": flows, "redirect_uris": uris, "public": registration.is_public(),
         "signing_alg": client.signing_alg.name(), "created_at": client.created_at,
         "expires_at": client.expires_at, "disabled_at": client.disabled_at, "secrets": secrets,
-        "keys": keys, "dpop_bound": client.dpop_bound })
+        "keys": keys, "dpop_bound": client.dpop_bound,
+        "registered_itself": client.registered_itself })
 }
 
 async fn rotate(args: Rotate, config: &Config) -> Result<(), Failure> {
@@ -407,6 +421,24 @@ async fn keys(args: Keys, config: &Config) -> Result<(), Failure> {
     print(format_args!(
         "{} signs with {count} keys. Its secrets work until {end}.\n",
         args.id
+    ));
+    Ok(())
+}
+
+async fn dpop(args: Dpop, config: &Config) -> Result<(), Failure> {
+    let db = database(config).await?;
+    let now = Clock::system().now();
+    let (id, bound) = (args.id.clone(), args.when == "always");
+    db.write(async move |tx| bind_client(tx, &id, bound, now).await)
+        .await?;
+    print(format_args!(
+        "{}: its next tokens are bound to a key {}. Those that it has stay as they are.\n",
+        args.id,
+        if bound {
+            "always"
+        } else {
+            "when it shows a proof"
+        }
     ));
     Ok(())
 }

@@ -8,7 +8,12 @@ use std::path::PathBuf;
 
 const HEADING: &str = "Settings";
 /// Switches: `--demo` is `--demo=true`.
-const SWITCHES: [&str; 3] = ["demo", "require_idempotency_key", "log_requests"];
+const SWITCHES: [&str; 4] = [
+    "demo",
+    "client_registration",
+    "require_idempotency_key",
+    "log_requests",
+];
 
 /// What was given on the command line and in the environment, not yet checked.
 pub(super) struct Flags {

@@ -7,6 +7,7 @@ mod doctor;
 mod flags;
 mod migrate;
 mod openapi;
+mod registration_tokens;
 mod serve;
 mod users;
 
@@ -48,6 +49,9 @@ enum Command {
     /// Register and manage the clients that may call the API
     #[command(subcommand)]
     Clients(clients::Command),
+    /// Make tokens with which clients register themselves
+    #[command(subcommand)]
+    RegistrationTokens(registration_tokens::Command),
     /// Invite people to the dashboard and manage their accounts
     #[command(subcommand)]
     Users(users::Command),
@@ -95,6 +99,9 @@ async fn dispatch(command: Command, settings: Settings) -> Result<ExitCode, Fail
         Command::Migrate => migrate::run(&settings.config).await,
         Command::CheckConfig(args) => check_config::run(&args, &settings),
         Command::Clients(command) => clients::run(command, &settings.config).await,
+        Command::RegistrationTokens(command) => {
+            registration_tokens::run(command, &settings.config).await
+        }
         Command::Users(command) => users::run(command, &settings.config).await,
         Command::Openapi => openapi::run(&settings.config),
         Command::Doctor(args) => doctor::run(&args, &settings.config).await,

@@ -53,6 +53,8 @@ pub struct ListedClient {
     pub keys: Option<KeySet>,
     /// Whether every token that it gets is bound to a key (DPoP).
     pub dpop_bound: bool,
+    /// Whether it registered itself.
+    pub registered_itself: bool,
 }
 
 /// What may be shown of a secret.
@@ -166,7 +168,7 @@ async fn touch_living(
     Ok(version)
 }
 
-fn new_client_id() -> ClientId {
+pub(super) fn new_client_id() -> ClientId {
     format!("cli_{}", random_base62(22))
         .parse()
         .expect("letters and digits")
@@ -192,6 +194,7 @@ pub async fn list_clients(tx: &mut Tx) -> Result<Vec<ListedClient>, DbError> {
         registration: client.registration,
         keys: client.keys,
         dpop_bound: client.dpop_bound,
+        registered_itself: client.registered_with.is_some(),
     });
     Ok(listed.collect())
 }
@@ -235,10 +238,29 @@ pub async fn rotate_secret(
 /// Disables a client for good: it gets no token any more, and those it has are dead on every node within
 /// a second.
 pub async fn revoke_client(tx: &mut Tx, id: &ClientId, now: Timestamp) -> Result<(), AdminError> {
+    revoke_client_by(tx, id, ACTOR, now).await
+}
+
+/// As [`revoke_client`], by whoever.
+pub(super) async fn revoke_client_by(
+    tx: &mut Tx,
+    id: &ClientId,
+    actor: &str,
+    now: Timestamp,
+) -> Result<(), AdminError> {
     let touched = store::touch_client(tx, id, now).await?;
     let version = touched.ok_or_else(|| AdminError::NoClient(id.clone()))?;
     store::disable_client(tx, id, now).await?;
-    Ok(append(tx, "client.revoked", id, version, json!({}), now).await?)
+    let event = NewEvent {
+        kind: "client.revoked",
+        object_type: "client",
+        object_id: id.as_str(),
+        object_version: version,
+        actor,
+        data: "{}",
+        at: now,
+    };
+    Ok(events::append(tx, &event).await?)
 }
 
 async fn append(

@@ -3,6 +3,7 @@
 use super::assertion::ALGORITHMS;
 use super::client::{Client, ClientId, authenticate};
 use super::dpop;
+use super::dynamic;
 use super::error::{OAuthError, codes};
 use super::flows::exchange::{Party, exchange};
 use super::flows::grant::RefreshToken;
@@ -196,7 +197,7 @@ pub async fn server(State(app): State<App>) -> Reply {
         "none",
     ];
     let grant_types = GrantType::ALL.map(GrantType::name);
-    public(&json!({
+    let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/oauth/authorize"),
         "token_endpoint": format!("{issuer}/oauth/token"),
@@ -218,7 +219,11 @@ pub async fn server(State(app): State<App>) -> Reply {
         "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "dpop_signing_alg_values_supported": ALGORITHMS,
         "service_documentation": format!("{issuer}/docs"),
-    }))
+    });
+    if app.config.client_registration {
+        metadata["registration_endpoint"] = json!(format!("{issuer}/oauth/register"));
+    }
+    public(&metadata)
 }
 
 /// What `GET /.well-known/oauth-protected-resource` promises.
@@ -277,6 +282,10 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    pub(super) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
     pub(super) async fn read(app: &App, request: Request) -> Result<Asked, OAuthError> {
         let (parts, body) = request.into_parts();
         let body = read_body(&parts.headers, body)
@@ -415,7 +424,9 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
     };
     if request.grant_type == GrantType::ClientCredentials {
         let scopes = client.scopes.narrow(request.scope.as_deref())?;
-        return sign(app, Grant { scopes, ..grant }, asked.now).await;
+        let answer = sign(app, Grant { scopes, ..grant }, asked.now).await?;
+        note_token(app, &client, &request.client, asked.now).await?;
+        return Ok(answer);
     }
     let party = Party {
         client_id: client.id.clone(),
@@ -433,9 +444,24 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
         ..grant
     };
     let mut answer = sign(app, grant, asked.now).await?;
+    note_token(app, &client, &request.client, asked.now).await?;
     let refresh_token = allowed.refresh_token.as_ref();
     answer.refresh_token = refresh_token.map(|token| token.expose().to_owned());
     Ok(answer)
+}
+
+/// A client that registered itself and was never used is forgotten: one that gets a token is.
+async fn note_token(
+    app: &App,
+    client: &Client,
+    credentials: &Credentials,
+    now: Timestamp,
+) -> Result<(), OAuthError> {
+    let noted = dynamic::note_token(app, client, now).await;
+    match noted.map_err(|error| unavailable(&error))? {
+        true => Ok(()),
+        false => Err(credentials.refused()),
+    }
 }
 
 async fn sign(app: &App, grant: Grant<'_>, now: Timestamp) -> Result<TokenAnswer, OAuthError> {

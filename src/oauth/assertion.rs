@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// The only `client_assertion_type` there is.
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// Algorithms that clients sign with.
-pub const ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "RS256"];
+pub const ALGORITHMS: [&str; 4] = ["ES256", "EdDSA", "Ed25519", "RS256"];
 /// An assertion expires at most so many seconds ahead.
 pub const LIFE_MAX_SECONDS: i64 = 300;
 /// So far, in seconds, the clock of a client may be ahead of ours.

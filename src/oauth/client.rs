@@ -179,6 +179,10 @@ pub struct Client {
     pub keys: Option<KeySet>,
     /// Whether every token that it gets is bound to a key (RFC 9449); otherwise those are for which it shows a proof.
     pub dpop_bound: bool,
+    /// The token with which it registered itself; none when people made it.
+    pub registered_with: Option<String>,
+    /// When it got its first access token; known of those that registered themselves.
+    pub first_token_at: Option<Timestamp>,
 }
 
 /// Why a client was turned away. For the log alone: the caller sees `invalid_client` whatever it was.
@@ -295,6 +299,8 @@ mod tests {
             secrets,
             keys: None,
             dpop_bound: false,
+            registered_with: None,
+            first_token_at: None,
         }
     }
 

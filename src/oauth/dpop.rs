@@ -29,7 +29,7 @@ pub const WINDOW_SECONDS: i64 = 60;
 /// A nonce is good for one to two times as long, on every node.
 const NONCE_SECONDS: i64 = 120;
 /// What is said of proofs in challenges.
-const ALGORITHMS: &str = "algs=\"ES256 EdDSA RS256\"";
+const ALGORITHMS: &str = "algs=\"ES256 EdDSA Ed25519 RS256\"";
 
 /// Nonces that need no memory: each is the HMAC of its period under a key that all nodes share.
 pub struct Nonces(hmac::Key);

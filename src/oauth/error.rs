@@ -34,7 +34,15 @@ pub enum OAuthError {
     ExpiredToken,
     /// 400 `access_denied`: somebody refused the device.
     AccessDenied,
-    /// 405 `invalid_request`: the endpoint takes POST alone.
+    /// 400 `invalid_redirect_uri`: the text says why (RFC 7591 §3.2.2).
+    InvalidRedirectUri(String),
+    /// 400 `invalid_client_metadata`: the text says why (RFC 7591 §3.2.2).
+    InvalidClientMetadata(String),
+    /// 401 `invalid_token`: the token of a registration is not good (RFC 6750 §3.1).
+    InvalidToken,
+    /// 404 `registration_disabled`: clients do not register themselves here.
+    RegistrationDisabled,
+    /// 405 `invalid_request`: the endpoint does not take this method.
     MethodNotAllowed,
     /// 400 `unsupported_grant_type`; `password` is never supported (RFC 9700 §2.4).
     UnsupportedGrantType,
@@ -83,6 +91,10 @@ impl OAuthError {
             | OAuthError::ScopeNeeded(_)
             | OAuthError::FlowNotAllowed => "unauthorized_client",
             OAuthError::InvalidGrant => "invalid_grant",
+            OAuthError::InvalidRedirectUri(_) => "invalid_redirect_uri",
+            OAuthError::InvalidClientMetadata(_) => "invalid_client_metadata",
+            OAuthError::InvalidToken => "invalid_token",
+            OAuthError::RegistrationDisabled => "registration_disabled",
             OAuthError::AuthorizationPending => "authorization_pending",
             OAuthError::SlowDown => "slow_down",
             OAuthError::ExpiredToken => "expired_token",
@@ -116,9 +128,12 @@ impl OAuthError {
             | OAuthError::UnsupportedGrantType
             | OAuthError::InvalidScope(_)
             | OAuthError::InvalidTarget
+            | OAuthError::InvalidRedirectUri(_)
+            | OAuthError::InvalidClientMetadata(_)
             | OAuthError::InvalidDpopProof(_)
             | OAuthError::UseDpopNonce(_) => StatusCode::BAD_REQUEST,
-            OAuthError::InvalidClient { .. } => StatusCode::UNAUTHORIZED,
+            OAuthError::InvalidClient { .. } | OAuthError::InvalidToken => StatusCode::UNAUTHORIZED,
+            OAuthError::RegistrationDisabled => StatusCode::NOT_FOUND,
             OAuthError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             OAuthError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             OAuthError::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
@@ -127,7 +142,15 @@ impl OAuthError {
 
     fn description(&self) -> String {
         let text = match self {
-            OAuthError::InvalidRequest(text) => text.clone(),
+            OAuthError::InvalidRequest(text)
+            | OAuthError::InvalidRedirectUri(text)
+            | OAuthError::InvalidClientMetadata(text) => text.clone(),
+            OAuthError::InvalidToken => {
+                "the token is unknown, used up, expired or revoked".to_owned()
+            }
+            OAuthError::RegistrationDisabled => {
+                "clients do not register themselves at this server".to_owned()
+            }
             OAuthError::InvalidClient { .. } => "client authentication failed".to_owned(),
             OAuthError::UnauthorizedClient => "the token belongs to another client".to_owned(),
             OAuthError::ScopeNeeded(scope) => format!("the client needs the scope {scope}"),
@@ -139,7 +162,7 @@ impl OAuthError {
             OAuthError::SlowDown => "wait 5 seconds longer between two requests".to_owned(),
             OAuthError::ExpiredToken => "nobody let the device in, in time".to_owned(),
             OAuthError::AccessDenied => "the device was refused".to_owned(),
-            OAuthError::MethodNotAllowed => "this endpoint takes POST".to_owned(),
+            OAuthError::MethodNotAllowed => "this endpoint does not take this method".to_owned(),
             OAuthError::UnsupportedGrantType => {
                 "grant_type must be one of grant_types_supported".to_owned()
             }
@@ -186,6 +209,12 @@ impl OAuthError {
         match self {
             OAuthError::InvalidClient { basic: true } => {
                 let challenge = HeaderValue::from_static(r#"Basic realm="oauth", charset="UTF-8""#);
+                headers.insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            OAuthError::InvalidToken => {
+                let challenge = HeaderValue::from_static(
+                    r#"Bearer realm="registration", error="invalid_token""#,
+                );
                 headers.insert(header::WWW_AUTHENTICATE, challenge);
             }
             OAuthError::UseDpopNonce(nonce) => {
@@ -285,6 +314,30 @@ pub static CODES: &[Code] = &[
         status: 400,
         title: "The DPoP proof needs a nonce of this server.",
         help: "Make the proof again with the `nonce` of the header `DPoP-Nonce`, and use the newest one that an answer brought from then on.",
+    },
+    Code {
+        code: "registration_disabled",
+        status: 404,
+        title: "Clients do not register themselves here.",
+        help: "Whoever runs the server turns it on with `--client-registration` and gives out initial access tokens, or registers the client for you.",
+    },
+    Code {
+        code: "invalid_token",
+        status: 401,
+        title: "The token of the registration is not good.",
+        help: "An initial access token (`reg_…`) is good for a number of clients and for some days; a registration access token (`rat_…`) for the one client that it came with, until that is deleted. Send it as `Authorization: Bearer`.",
+    },
+    Code {
+        code: "invalid_redirect_uri",
+        status: 400,
+        title: "A redirect URI cannot be used.",
+        help: "`https`, `http` on 127.0.0.1 or [::1], or a scheme of the app's own such as `com.example.app:/callback`; no fragment, no user, no wildcard. `authorization_code` needs at least one.",
+    },
+    Code {
+        code: "invalid_client_metadata",
+        status: 400,
+        title: "The client cannot be registered like this.",
+        help: "`error_description` names the member and what is expected. Scopes and flows are those that the initial access token allows, at most.",
     },
     Code {
         code: "temporarily_unavailable",

@@ -1,5 +1,6 @@
 //! What the chapter does by itself: it follows revocations and keys, and writes down what was noted.
 
+use super::dynamic;
 use crate::app::App;
 use std::fmt::Display;
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
         if look % ROTATE_EVERY == 0 {
             warn("rotate the signing keys", oauth.rotate_keys(db, now).await);
             warn("clear up", oauth.forget_expired(db, now).await);
+            let forgotten = dynamic::forget_unused(&app, now).await;
+            warn("forget unused clients", forgotten);
         }
     }
     warn(

@@ -98,7 +98,10 @@ impl PublicKey {
             }
             _ => return None,
         };
-        if jwk.get("alg").is_some_and(|alg| *alg != algorithm.name()) {
+        if jwk
+            .get("alg")
+            .is_some_and(|alg| !alg.as_str().is_some_and(|alg| is_name(algorithm, alg)))
+        {
             return None;
         }
         let kid = text(jwk, "kid").filter(|kid| !kid.is_empty() && kid.len() <= KID_MAX_BYTES);
@@ -118,7 +121,7 @@ impl PublicKey {
     /// Whether this key signed `jwt`, and by its algorithm.
     pub fn verifies(&self, jwt: &Jwt<'_>) -> bool {
         let (message, signature) = (jwt.message.as_bytes(), jwt.signature.as_slice());
-        jwt.header.alg == self.algorithm.name()
+        is_name(self.algorithm, &jwt.header.alg)
             && match &self.material {
                 Material::Parsed(key) => key.verify_sig(message, signature).is_ok(),
                 Material::Rsa(key) => key
@@ -126,6 +129,11 @@ impl PublicKey {
                     .is_ok(),
             }
     }
+}
+
+/// Whether `name` is that of the algorithm; `EdDSA` with the curve in it is the newer one (RFC 9864).
+fn is_name(algorithm: Algorithm, name: &str) -> bool {
+    name == algorithm.name() || (algorithm == Algorithm::EdDsa && name == "Ed25519")
 }
 
 fn has_private(jwk: &Map<String, Value>) -> bool {
@@ -325,8 +333,10 @@ mod tests {
             message,
             signature: BASE64URL.decode(signature).unwrap(),
         };
-        assert!(key.verifies(&jwt("EdDSA")));
-        for alg in ["none", "None", "HS256", "ES256", "RS256", "eddsa", ""] {
+        assert!(key.verifies(&jwt("EdDSA")) && key.verifies(&jwt("Ed25519")));
+        for alg in [
+            "none", "None", "HS256", "ES256", "RS256", "eddsa", "Ed448", "",
+        ] {
             assert!(!key.verifies(&jwt(alg)), "{alg}");
         }
     }

@@ -26,6 +26,7 @@ pub mod api;
 pub mod assertion;
 pub mod client;
 pub mod dpop;
+pub mod dynamic;
 pub mod error;
 pub mod flows;
 pub mod guard;

@@ -27,7 +27,8 @@ fn unreadable(index: usize, what: impl std::fmt::Display) -> DbError {
 /// The client called `id`, with its newest secrets, of which no more can be alive.
 pub async fn find_client(tx: &mut Tx, id: &ClientId) -> Result<Option<Client>, DbError> {
     let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow,
-        grant_types, redirect_uris, is_public, jwks, dpop_bound FROM oauth_clients WHERE id = $1";
+        grant_types, redirect_uris, is_public, jwks, dpop_bound, registered_with, first_token_at
+        FROM oauth_clients WHERE id = $1";
     let Some(mut client) = tx.fetch_optional(sql, params![id.as_str()], client).await? else {
         return Ok(None);
     };
@@ -61,6 +62,8 @@ fn client(row: &Row<'_>) -> Result<Client, DbError> {
         secrets: Vec::new(),
         keys: keys.map_err(|e| unreadable(12, e))?,
         dpop_bound: row.get::<i64>(13)? != 0,
+        registered_with: row.get(14)?,
+        first_token_at: row.get::<Option<Timestamp>>(15)?.map(Timestamp::to_jiff),
     })
 }
 
@@ -320,7 +323,8 @@ pub async fn write_uses(tx: &mut Tx, uses: &[(String, Timestamp)]) -> Result<(),
 /// All clients, oldest first, at most 10,000.
 pub async fn clients(tx: &mut Tx) -> Result<Vec<Client>, DbError> {
     let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow,
-        grant_types, redirect_uris, is_public, jwks, dpop_bound FROM oauth_clients ORDER BY created_at, id LIMIT $1";
+        grant_types, redirect_uris, is_public, jwks, dpop_bound, registered_with, first_token_at
+        FROM oauth_clients ORDER BY created_at, id LIMIT $1";
     tx.fetch_all(sql, params![LIST_MAX], client).await
 }
 

@@ -176,6 +176,11 @@ async fn a_client_says_how_its_users_come() {
     let device = "urn:ietf:params:oauth:grant-type:device_code";
     let told = place.run_well(&["clients", "flows", id, "--grant-type", device, "--public"]);
     assert!(told.contains(device) && told.contains("(public)"), "{told}");
+    let told = place.run_well(&["clients", "dpop", id, "always"]);
+    assert!(told.contains("bound to a key always"), "{told}");
+    assert_eq!(listed()[0]["dpop_bound"], true);
+    place.run_well(&["clients", "dpop", id, "optional"]);
+    assert_eq!(listed()[0]["dpop_bound"], false);
     let output = place.run(&["clients", "flows", "cli_nobody"]);
     assert_eq!(
         output.status.code(),
@@ -183,6 +188,69 @@ async fn a_client_says_how_its_users_come() {
         "{}",
         crate::program::told(&output)
     );
+}
+
+#[tokio::test]
+async fn tokens_to_register_with_are_made_listed_and_revoked() {
+    let place = Place::new().await;
+    place.run_well(&["migrate"]);
+    let create = [
+        "registration-tokens",
+        "create",
+        "--name",
+        "Partners",
+        "--scope",
+        "orders:read",
+    ];
+    let told = place.run_well(&create);
+    assert!(
+        told.contains("token   reg_") && told.contains("1 client until"),
+        "{told}"
+    );
+    assert!(told.contains("--client-registration"), "it is off: {told}");
+    let more = ["--uses", "5", "--for-machines", "--json"];
+    let printed = place.run_well(&[&create[..], &more[..]].concat());
+    let made: Value = serde_json::from_str(&printed).expect("JSON");
+    assert_eq!(
+        (&made["uses_left"], &made["scopes"]),
+        (&json!(5), &json!(["orders:read"]))
+    );
+    assert!(
+        made["token"]
+            .as_str()
+            .is_some_and(|token| token.starts_with("reg_"))
+    );
+    let listed = || -> Value {
+        let printed = place.run_well(&["registration-tokens", "list", "--json"]);
+        serde_json::from_str(&printed).expect("JSON")
+    };
+    let before = listed();
+    assert_eq!(
+        (
+            before[0]["for_machines"].clone(),
+            before[1]["for_machines"].clone()
+        ),
+        (json!(true), json!(false))
+    );
+    assert!(
+        before
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| one.get("token").is_none())
+    );
+    let id = made["id"].as_str().expect("text");
+    place.run_well(&["registration-tokens", "revoke", id]);
+    assert!(listed()[0]["revoked_at"].is_string());
+    assert!(
+        place
+            .run_well(&["registration-tokens", "list"])
+            .contains("revoked")
+    );
+    let nobody = place.run(&["registration-tokens", "revoke", "rgt_nobody"]);
+    assert_eq!(nobody.status.code(), Some(1));
+    let none = place.run(&create[..4]);
+    assert_eq!(none.status.code(), Some(2), "a token without scopes");
 }
 
 #[tokio::test]

@@ -315,11 +315,13 @@ async fn each_command_that_is_named_exists() {
 /// data already has, with an error that the operation lists.
 #[tokio::test]
 async fn each_body_that_the_reference_shows_can_be_sent() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_with(|config| config.client_registration = true).await;
     let told = tradepost::demo::fill(&app, &app.config.public_url).await;
     told.expect("sample data");
     let shop = app.client(&Scopes::all().to_string()).await;
     let (id, secret) = app.credentials("users:read tokens:introspect").await;
+    let (initial, _) = crate::oauth::dynamic::initial(&app, "products:read", 9, false).await;
+    let mut registered = Value::Null;
     let flows = [GrantType::ClientCredentials, GrantType::DeviceCode];
     let flows = Registration::new(flows, Vec::new(), false).expect("flows that go together");
     let (client, now) = (id.parse().expect("an id"), app.clock.now());
@@ -349,16 +351,26 @@ async fn each_body_that_the_reference_shows_can_be_sent() {
                 .replace("YOUR_CLIENT_ID", &id)
                 .replace("YOUR_CLIENT_SECRET", &secret);
             let method: Method = method.to_uppercase().parse().expect("a method");
+            let own = |member: &str| registered[member].as_str().unwrap_or_default();
+            let target = target.replace("{client_id}", own("client_id"));
+            let body = body.replace("cli_5sVBDBpmVCTq4zGsWPjKSD", own("client_id"));
             let caller = match path.starts_with("/oauth/") {
                 true => &app.anonymous(),
                 false => &shop,
             };
-            let reply = caller
-                .request(method.clone(), &target)
-                .header("content-type", "application/json")
-                .body(body)
-                .send()
-                .await;
+            let mut call = caller.request(method.clone(), &target);
+            if path.starts_with("/oauth/register") {
+                let token = match method {
+                    Method::POST => &initial,
+                    _ => own("registration_access_token"),
+                };
+                call = call.header("authorization", &format!("Bearer {token}"));
+            }
+            let call = call.header("content-type", "application/json");
+            let reply = call.body(body).send().await;
+            if path == "/oauth/register" {
+                registered = reply.json();
+            }
             let listed = |code: &str| {
                 operation["x-error-codes"]
                     .as_array()

@@ -17,6 +17,7 @@ use tradepost::oauth::{
 
 mod assertions;
 mod dpop;
+pub mod dynamic;
 mod flows;
 mod introspection;
 mod keys;

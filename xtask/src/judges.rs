@@ -130,7 +130,7 @@ impl Server {
         let (stdout, stderr) = opened.map_err(|e| format!("{}: {e}", log.display()))?;
         let process = tied_to_us(&tradepost()?, None)?
             .args(["serve", "--demo", "--listen", "127.0.0.1:0"])
-            .args(["--rate-limit-per-second", "0"])
+            .args(["--rate-limit-per-second", "0", "--client-registration"])
             .args(&storage)
             .stdin(Stdio::null())
             .stdout(stdout)

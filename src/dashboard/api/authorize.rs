@@ -44,6 +44,7 @@ pub(super) type Asked = (&'static str, &'static str, bool);
 struct ConsentPage<'a> {
     frame: Frame,
     client: &'a str,
+    registered_itself: bool,
     /// Where the browser goes afterwards.
     place: String,
     carried: Vec<(&'static str, String)>,
@@ -210,6 +211,7 @@ fn consent(
     let page = ConsentPage {
         frame: Frame::new(&signed_in.visit, format!("Let {} in?", client.name)),
         client: &client.name,
+        registered_itself: client.registered_with.is_some(),
         place: place(&request.back),
         carried: carried.filter(|(_, value)| !value.is_empty()).collect(),
         scopes: listed(offered, |_| wrong.is_empty()),

@@ -32,6 +32,7 @@ struct CodePage<'a> {
 struct ConsentPage<'a> {
     frame: Frame,
     client: &'a str,
+    registered_itself: bool,
     code: String,
     scopes: Vec<Asked>,
     beyond: Vec<&'static str>,
@@ -129,6 +130,7 @@ fn consent(
     let page = ConsentPage {
         frame: Frame::new(&signed_in.visit, format!("Let {} in?", client.name)),
         client: &client.name,
+        registered_itself: client.registered_with.is_some(),
         code: code.to_string(),
         scopes: listed(offered, |_| wrong.is_empty()),
         beyond: beyond(device.scopes, offered),

@@ -392,6 +392,6 @@ async fn the_metadata_lists_how_clients_may_sign() {
                 .contains(&json!("private_key_jwt"))
         );
         let algorithms = &server[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
-        assert_eq!(*algorithms, json!(["ES256", "EdDSA", "RS256"]));
+        assert_eq!(*algorithms, json!(["ES256", "EdDSA", "Ed25519", "RS256"]));
     }
 }

@@ -82,7 +82,7 @@ fn assert_challenged(reply: &Reply, error: &str, what: &str) {
         challenge.starts_with(&format!("DPoP realm=\"api\", error=\"{error}\", ")),
         "{what}: {challenge}"
     );
-    assert!(challenge.contains("algs=\"ES256 EdDSA RS256\", resource_metadata="));
+    assert!(challenge.contains("algs=\"ES256 EdDSA Ed25519 RS256\", resource_metadata="));
     assert_eq!(
         reply.header("dpop-nonce").is_empty(),
         error != "use_dpop_nonce",
@@ -414,7 +414,7 @@ async fn the_metadata_says_how_proofs_are_signed_and_browsers_may_send_them() {
         let metadata = app.anonymous().get(path).await.json();
         assert_eq!(
             metadata["dpop_signing_alg_values_supported"],
-            json!(["ES256", "EdDSA", "RS256"])
+            json!(["ES256", "EdDSA", "Ed25519", "RS256"])
         );
     }
     let reply = app.anonymous().request(Method::OPTIONS, USERS).send().await;

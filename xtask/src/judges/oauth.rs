@@ -41,6 +41,7 @@ pub(super) fn judge(cluster: Option<&Cluster>) -> Result {
         "secret_client": client(&server, &[])?,
         "signing_client": client(&server, &signing)?,
         "dpop_client": client(&server, &["--dpop"])?,
+        "registration_token": registration_token(&server)?,
         "private_keys": read(&dir.join("private.json"))?,
     });
     let path = dir.join("settings.json");
@@ -57,6 +58,17 @@ fn client(server: &Server, more: &[&str]) -> Result<Value> {
     let printed = output(create.args(SCOPES).args(more).args(&server.storage))?;
     serde_json::from_str(&printed)
         .map_err(|e| format!("`tradepost clients create --json` does not print JSON: {e}"))
+}
+
+/// With which clients register themselves.
+fn registration_token(server: &Server) -> Result<Value> {
+    let mut create = Command::new(tradepost()?);
+    create.args(["registration-tokens", "create", "--name", "judge", "--json"]);
+    create.args(["--uses", "10", "--for-machines"]);
+    let printed = output(create.args(SCOPES).args(&server.storage))?;
+    let made: Value = serde_json::from_str(&printed)
+        .map_err(|e| format!("`registration-tokens create --json` does not print JSON: {e}"))?;
+    Ok(made["token"].clone())
 }
 
 fn read(path: &Path) -> Result<Value> {

@@ -123,6 +123,41 @@ const checks = {
     await assert.rejects(oauth.validateJwtAccessToken(server, request, 'https://other.example', insecure))
   },
 
+  async dynamic_registration() {
+    const keys = await privateKey('ES256')
+    const { d: _, ...publicKey } = settings.private_keys.ES256
+    const jwks = { keys: [publicKey] }
+    for (const [metadata, way] of [
+      [{ token_endpoint_auth_method: 'client_secret_basic' }, basic],
+      [{ token_endpoint_auth_method: 'client_secret_post' }, post],
+      [{ token_endpoint_auth_method: 'private_key_jwt', jwks }, () => oauth.PrivateKeyJwt(keys)],
+    ]) {
+      const wanted = {
+        client_name: 'Registered by itself',
+        grant_types: ['client_credentials'],
+        response_types: [],
+        redirect_uris: [],
+        scope: 'products:read',
+        ...metadata,
+      }
+      const answer = await oauth.dynamicClientRegistrationRequest(server, wanted, {
+        ...insecure,
+        initialAccessToken: settings.registration_token,
+      })
+      const client = await oauth.processDynamicClientRegistrationResponse(answer)
+      const { access_token } = await grant(client, way(client))
+      assert.equal((await call(access_token)).status, 200)
+    }
+    const refused = await oauth.dynamicClientRegistrationRequest(server, {}, {
+      ...insecure,
+      initialAccessToken: 'wrong',
+    })
+    await assert.rejects(
+      oauth.processDynamicClientRegistrationResponse(refused),
+      oauth.WWWAuthenticateChallengeError,
+    )
+  },
+
   async refusals() {
     await assert.rejects(grant(secret_client, oauth.ClientSecretBasic('wrong')), (error) => error.status === 401)
     await assert.rejects(call('nonsense'), oauth.WWWAuthenticateChallengeError)
