@@ -376,7 +376,7 @@ fn client_json(client: &ListedClient) -> Value {
         "signing_alg": client.signing_alg.name(), "created_at": client.created_at,
         "expires_at": client.expires_at, "disabled_at": client.disabled_at, "secrets": secrets,
         "keys": keys, "dpop_bound": client.dpop_bound,
-        "registered_itself": client.registered_itself })
+        "registered_itself": client.registered_itself, "last_used_at": client.last_used_at })
 }
 
 async fn rotate(args: Rotate, config: &Config) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use super::staff::{LinkKind, SESSION_MAX, Shop, Staff, StaffId};
 use super::store::{self, Device, Doer};
 use super::visit::{new_token, token_hash};
 use crate::oauth::client::{ClientId, ClientSecret};
+use crate::oauth::flows::revoke::revoke;
 use crate::oauth::flows::store as flows;
 use crate::oauth::{NewClient, Scopes, create_client};
 use platform::clock::Timestamp;
@@ -288,7 +289,10 @@ pub async fn close(tx: &mut Tx, doer: Doer<'_>, id: &str) -> Result<(), AccountE
     let staff = still_owned_without(tx, id).await?;
     store::disable(tx, &staff.id, doer.now).await?;
     passkeys::store::remove_all(tx, &staff.id).await?;
-    flows::revoke_grants_of(tx, &staff.id, doer.now).await?;
+    for grant in flows::hold_grants_of(tx, &staff.id).await? {
+        let why = ("grant.revoked", doer.actor);
+        revoke(tx, &grant, why, doer.now).await?;
+    }
     let object = ("staff", staff.id.as_str());
     Ok(store::note(tx, doer, "staff.disabled", object).await?)
 }

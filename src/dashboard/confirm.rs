@@ -1,4 +1,4 @@
-//! Before what matters most the password, or a passkey, is asked for once more. The question carries the form that it interrupts, so
+//! Before what matters most the password (and a code, where codes are on), or a passkey, is asked for once more. The question carries the form that it interrupts, so
 //! that nothing typed is lost and no JavaScript is needed.
 
 use super::api::sign_in::pause_page;
@@ -6,6 +6,7 @@ use super::fields::Fields;
 use super::frame::{self, Frame};
 use super::passkeys::authenticator::Assertion;
 use super::passkeys::{self, Purpose, Question};
+use super::second::{Code, use_code};
 use super::staff::{PASSWORD_BYTES_MAX, Session, Staff};
 use super::visit::{Visit, new_token, token_hash};
 use super::{guard, password, store};
@@ -17,10 +18,15 @@ use axum::response::Response;
 use platform::clock::Timestamp;
 use platform::db::DbError;
 use platform::secrets::Secret;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The field in which the password is given.
 const FIELD: &str = "confirm_password";
+/// The field in which a code is given.
+const CODE_FIELD: &str = "confirm_code";
+const WRONG: &str = "Your password is another one, or the passkey was refused.";
+const WRONG_CODE: &str = "This code is wrong, or was used already: wait for the next one.";
 
 /// What became of the question.
 pub enum Confirmed {
@@ -37,6 +43,8 @@ pub enum Confirmed {
 pub enum Own {
     Right,
     Wrong,
+    /// It is right, and the code that goes with it is not.
+    WrongCode,
     /// It was not looked at: so many seconds are to pass first.
     Paused(u64),
 }
@@ -64,6 +72,46 @@ pub async fn own_password(app: &App, visit: &Visit, staff: &Staff, given: &str) 
             Ok(Own::Wrong)
         }
     }
+}
+
+/// Looks at the code that goes with the password, if codes are on, and uses it up.
+async fn own_code(app: &App, visit: &Visit, staff: &Staff, typed: &str) -> Result<Own> {
+    if staff.totp_since.is_none() {
+        return Ok(Own::Right);
+    }
+    let (throttle, now) = (&app.dashboard.throttle, visit.now());
+    let pause = throttle.code_pause_seconds(&staff.email, now);
+    let (seal, owner, typed) = (
+        Arc::clone(&app.dashboard.seal),
+        staff.clone(),
+        typed.to_owned(),
+    );
+    let device = visit.device().clone();
+    let used: std::result::Result<Code, DbError> = app
+        .db
+        .write(async move |tx| {
+            let code = use_code(tx, &seal, &owner, (&typed, pause.is_some()), now).await?;
+            let deed = match code {
+                Code::Wrong => "staff.code_refused",
+                Code::Recovery(_) => "staff.recovery_code_used",
+                Code::Right => return Ok(code),
+            };
+            let object = ("staff", owner.id.as_str());
+            store::note(tx, owner.doer(&device, now), deed, object).await?;
+            Ok(code)
+        })
+        .await;
+    Ok(match (used?, pause) {
+        (Code::Right | Code::Recovery(_), _) => {
+            throttle.code_succeeded(&staff.email);
+            Own::Right
+        }
+        (Code::Wrong, Some(seconds)) => Own::Paused(seconds),
+        (Code::Wrong, None) => {
+            throttle.code_failed(&staff.email, now);
+            Own::WrongCode
+        }
+    })
 }
 
 /// Looks at a passkey of somebody who is signed in, and uses its answer up.
@@ -105,7 +153,9 @@ struct ConfirmPage<'a> {
     action: &'a str,
     fields: Vec<(&'a str, &'a str)>,
     wrong: &'a str,
-    /// Asks for a passkey in place of the password, if they have one.
+    /// Whether a code is asked for too.
+    codes: bool,
+    /// Asks for a passkey in place of both, if they have one.
     passkey: Option<Question>,
 }
 
@@ -120,7 +170,7 @@ async fn ask(
         None => Vec::new(),
     };
     let question = app.dashboard.ask_passkey(visit, Purpose::Confirm, &known);
-    let own: Vec<&str> = ["form", FIELD]
+    let own: Vec<&str> = ["form", FIELD, CODE_FIELD]
         .into_iter()
         .chain(passkeys::FIELDS)
         .collect();
@@ -129,6 +179,9 @@ async fn ask(
         action: visit.path(),
         fields: fields.without(&own).collect(),
         wrong,
+        codes: visit
+            .staff()
+            .is_some_and(|staff| staff.totp_since.is_some()),
         passkey: question.filter(|_| !known.is_empty()),
     };
     Ok(Confirmed::Asked(frame::page(status, &page)))
@@ -155,22 +208,18 @@ pub async fn confirm(app: &App, visit: &Visit, fields: &Fields) -> Result<Confir
         None if given.is_empty() => {
             return ask(app, visit, fields, (StatusCode::FORBIDDEN, "")).await;
         }
-        None => own_password(app, visit, staff, given).await?,
+        None => match own_password(app, visit, staff, given).await? {
+            Own::Right => own_code(app, visit, staff, fields.get(CODE_FIELD)).await?,
+            other => other,
+        },
     };
+    let refuse = StatusCode::UNPROCESSABLE_ENTITY;
     match answered {
         Own::Right => {}
-        Own::Wrong => {
-            let wrong = "Your password is another one, or the passkey was refused.";
-            return ask(
-                app,
-                visit,
-                fields,
-                (StatusCode::UNPROCESSABLE_ENTITY, wrong),
-            )
-            .await;
-        }
+        Own::Wrong => return ask(app, visit, fields, (refuse, WRONG)).await,
+        Own::WrongCode => return ask(app, visit, fields, (refuse, WRONG_CODE)).await,
         Own::Paused(seconds) => {
-            let wrong = "Too many wrong passwords: try again in a while.";
+            let wrong = "Too many wrong answers: try again in a while.";
             let asked = ask(app, visit, fields, (StatusCode::TOO_MANY_REQUESTS, wrong)).await?;
             return Ok(match asked {
                 Confirmed::Asked(page) => Confirmed::Asked(pause_page(page, seconds)),

@@ -55,6 +55,8 @@ pub struct ListedClient {
     pub dpop_bound: bool,
     /// Whether it registered itself.
     pub registered_itself: bool,
+    /// When it last got a token, whatever it showed for it, to about ten seconds.
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// What may be shown of a secret.
@@ -195,6 +197,7 @@ pub async fn list_clients(tx: &mut Tx) -> Result<Vec<ListedClient>, DbError> {
         keys: client.keys,
         dpop_bound: client.dpop_bound,
         registered_itself: client.registered_with.is_some(),
+        last_used_at: client.last_used_at.map(at),
     });
     Ok(listed.collect())
 }

@@ -450,13 +450,14 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
     Ok(answer)
 }
 
-/// A client that registered itself and was never used is forgotten: one that gets a token is.
+/// Notes that a client gets a token. One that registered itself and never got any is forgotten.
 async fn note_token(
     app: &App,
     client: &Client,
     credentials: &Credentials,
     now: Timestamp,
 ) -> Result<(), OAuthError> {
+    app.oauth.note_client(&client.id, now);
     let noted = dynamic::note_token(app, client, now).await;
     match noted.map_err(|error| unavailable(&error))? {
         true => Ok(()),

@@ -183,6 +183,8 @@ pub struct Client {
     pub registered_with: Option<String>,
     /// When it got its first access token; known of those that registered themselves.
     pub first_token_at: Option<Timestamp>,
+    /// When it last got a token, to about ten seconds.
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// Why a client was turned away. For the log alone: the caller sees `invalid_client` whatever it was.
@@ -301,6 +303,7 @@ mod tests {
             dpop_bound: false,
             registered_with: None,
             first_token_at: None,
+            last_used_at: None,
         }
     }
 

@@ -55,7 +55,7 @@ pub struct OAuth {
     pub(super) limiter: Option<Limiter>,
     master: Arc<MasterKey>,
     clients: Cache<ClientId, (Timestamp, Option<Arc<Client>>)>,
-    /// When each secret was last used, by its id, until it is written down.
+    /// When each secret and each client was last used, by its id, until it is written down.
     uses: Mutex<BTreeMap<String, Timestamp>>,
     /// How often each client proves something.
     pub(super) pace: Pace,
@@ -202,11 +202,20 @@ impl OAuth {
 
     /// Notes that a secret opened the door; see [`write_uses`](OAuth::write_uses).
     pub fn note_use(&self, secret: &StoredSecret, now: Timestamp) {
+        self.note(&secret.id, now);
+    }
+
+    /// Notes that a client got a token, whatever it showed for it.
+    pub fn note_client(&self, id: &ClientId, now: Timestamp) {
+        self.note(id.as_str(), now);
+    }
+
+    fn note(&self, id: &str, now: Timestamp) {
         let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = uses.get_mut(&secret.id) {
+        if let Some(at) = uses.get_mut(id) {
             *at = now;
         } else if uses.len() < USES_MAX {
-            uses.insert(secret.id.clone(), now);
+            uses.insert(id.to_owned(), now);
         }
     }
 
@@ -219,9 +228,13 @@ impl OAuth {
         if uses.is_empty() {
             return Ok(());
         }
-        let uses: Vec<_> = uses.into_iter().collect();
-        db.write(async move |tx| store::write_uses(tx, &uses).await)
-            .await
+        let is_client = |(id, _): &(String, Timestamp)| id.parse::<ClientId>().is_ok();
+        let (clients, secrets): (Vec<_>, Vec<_>) = uses.into_iter().partition(is_client);
+        db.write(async move |tx| {
+            store::write_uses(tx, "oauth_client_secrets", &secrets).await?;
+            store::write_uses(tx, "oauth_clients", &clients).await
+        })
+        .await
     }
 
     /// Sees to it that there is a key of `algorithm`: the first RSA key is made when it is asked for.

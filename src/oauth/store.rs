@@ -27,7 +27,7 @@ fn unreadable(index: usize, what: impl std::fmt::Display) -> DbError {
 /// The client called `id`, with its newest secrets, of which no more can be alive.
 pub async fn find_client(tx: &mut Tx, id: &ClientId) -> Result<Option<Client>, DbError> {
     let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow,
-        grant_types, redirect_uris, is_public, jwks, dpop_bound, registered_with, first_token_at
+        grant_types, redirect_uris, is_public, jwks, dpop_bound, registered_with, first_token_at, last_used_at
         FROM oauth_clients WHERE id = $1";
     let Some(mut client) = tx.fetch_optional(sql, params![id.as_str()], client).await? else {
         return Ok(None);
@@ -64,6 +64,7 @@ fn client(row: &Row<'_>) -> Result<Client, DbError> {
         dpop_bound: row.get::<i64>(13)? != 0,
         registered_with: row.get(14)?,
         first_token_at: row.get::<Option<Timestamp>>(15)?.map(Timestamp::to_jiff),
+        last_used_at: row.get::<Option<Timestamp>>(16)?.map(Timestamp::to_jiff),
     })
 }
 
@@ -309,21 +310,26 @@ pub async fn disable_client(tx: &mut Tx, id: &ClientId, now: Timestamp) -> Resul
     tx.execute(sql, params![id.as_str(), now]).await.map(drop)
 }
 
-/// Writes down when secrets were used. `uses` is sorted by id, so that two nodes lock in one order.
-pub async fn write_uses(tx: &mut Tx, uses: &[(String, Timestamp)]) -> Result<(), DbError> {
-    let sql = "UPDATE oauth_client_secrets SET last_used_at = $2
-        WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
+/// Writes down when the rows of `table` were used. `uses` is sorted by id, so that two nodes lock in one order.
+pub async fn write_uses(
+    tx: &mut Tx,
+    table: &'static str,
+    uses: &[(String, Timestamp)],
+) -> Result<(), DbError> {
+    let sql = format!(
+        "UPDATE {table} SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)"
+    );
     let lists: Vec<Vec<Param<'_>>> = uses
         .iter()
         .map(|(id, at)| vec![Param::Text(id), Param::Int(at.micros())])
         .collect();
-    tx.execute_each(sql, &lists).await.map(drop)
+    tx.execute_each(&sql, &lists).await.map(drop)
 }
 
 /// All clients, oldest first, at most 10,000.
 pub async fn clients(tx: &mut Tx) -> Result<Vec<Client>, DbError> {
     let sql = "SELECT id, name, scopes, signing_alg, token_ttl_seconds, created_at, expires_at, disabled_at, ip_allow,
-        grant_types, redirect_uris, is_public, jwks, dpop_bound, registered_with, first_token_at
+        grant_types, redirect_uris, is_public, jwks, dpop_bound, registered_with, first_token_at, last_used_at
         FROM oauth_clients ORDER BY created_at, id LIMIT $1";
     tx.fetch_all(sql, params![LIST_MAX], client).await
 }

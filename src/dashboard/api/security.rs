@@ -162,7 +162,7 @@ pub async fn password(
     let present = typed.exact("present");
     match confirm::own_password(&app, &signed_in.visit, &signed_in.staff, present).await? {
         Own::Right => {}
-        Own::Wrong => {
+        Own::Wrong | Own::WrongCode => {
             let wrong = "Your present password is another one.";
             return show(&app, &signed_in, refuse, (wrong, "")).await;
         }

@@ -194,10 +194,12 @@ pub async fn revoke_grant(tx: &mut Tx, id: &GrantId, now: Timestamp) -> Result<b
     Ok(tx.execute(sql, params![id, now]).await? > 0)
 }
 
-/// Ends all grants of somebody.
-pub async fn revoke_grants_of(tx: &mut Tx, id: &StaffId, now: Timestamp) -> Result<(), DbError> {
-    let sql = "UPDATE oauth_grants SET revoked_at = $2 WHERE staff_id = $1 AND revoked_at IS NULL";
-    tx.execute(sql, params![id, now]).await.map(drop)
+/// The grants of somebody that have not ended, held until the transaction ends.
+pub async fn hold_grants_of(tx: &mut Tx, id: &StaffId) -> Result<Vec<UserGrant>, DbError> {
+    let sql = format!(
+        "UPDATE oauth_grants SET refresh_number = refresh_number WHERE staff_id = $1 AND revoked_at IS NULL RETURNING {GRANT}"
+    );
+    tx.fetch_all(&sql, params![id], grant).await
 }
 
 /// The grants that were revoked after `after`, the last ones first, at most `limit`.

@@ -239,6 +239,56 @@ async fn a_code_is_asked_for_after_the_password_and_is_good_once() {
 }
 
 #[tokio::test]
+async fn where_codes_are_on_the_password_alone_confirms_nothing() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app, Duration::ZERO).await;
+    let (phone, recovery) = enrol(&app, &mut owner).await;
+    app.clock.advance(MINUTES_5);
+    let asked = owner.post(NEW, &new_client(None)).await;
+    assert!(asked.status == 403 && asked.text().contains("name=\"confirm_code\""));
+    let with = |password: &str, code: &str| {
+        let mut form = new_client(Some(password));
+        form.push(("confirm_code", code.to_owned()));
+        form
+    };
+    for (password, code) in [
+        (PASSWORD, ""),
+        (PASSWORD, "000000"),
+        ("wrong wrong wrong", &phone.code(&app)),
+    ] {
+        let refused = owner.post(NEW, &with(password, code)).await;
+        assert_eq!(refused.status, 422, "{code}");
+        let text = refused.text();
+        assert!(
+            !text.contains(&format!("value=\"{code}\"")) || code.is_empty(),
+            "a code is never sent back"
+        );
+    }
+    let code = phone.code(&app);
+    assert_eq!(owner.post(NEW, &with(PASSWORD, &code)).await.status, 200);
+    app.clock.advance(MINUTES_5);
+    assert_eq!(
+        owner.post(NEW, &with(PASSWORD, &code)).await.status,
+        422,
+        "used up"
+    );
+    assert_eq!(
+        owner.post(NEW, &with(PASSWORD, &recovery[0])).await.status,
+        200
+    );
+    app.clock.advance(MINUTES_5);
+    assert_eq!(
+        owner.post(NEW, &with(PASSWORD, &recovery[0])).await.status,
+        422
+    );
+    for _ in 0..5 {
+        owner.post(NEW, &with(PASSWORD, "000000")).await;
+    }
+    let paused = owner.post(NEW, &with(PASSWORD, &phone.code(&app))).await;
+    assert_eq!(paused.status, 429, "guessing is slowed down here too");
+}
+
+#[tokio::test]
 async fn of_two_who_send_one_code_at_once_one_is_let_in() {
     let app = TestApp::start().await;
     let mut owner = owner(&app, Duration::ZERO).await;

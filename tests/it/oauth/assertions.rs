@@ -61,6 +61,9 @@ async fn a_client_that_signs_gets_a_token_without_a_secret() {
         let reply = app.anonymous().post("/oauth/token", body).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         assert!(listed(&app, &id).await.secrets.is_empty());
+        app.oauth.write_uses(&app.db).await.unwrap();
+        let used = listed(&app, &id).await.last_used_at;
+        assert_eq!(used, Some(app.clock.now()), "without a secret too");
     }
 }
 

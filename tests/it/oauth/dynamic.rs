@@ -231,11 +231,7 @@ async fn a_client_registers_is_let_in_and_looks_after_itself() {
 async fn the_token_says_how_many_until_when_and_what() {
     let app = shop().await;
     let (token, token_id) = initial(&app, "products:read", 2, false).await;
-    for wrong in [
-        "",
-        "reg_nothing",
-        InitialToken::generate().expose(),
-    ] {
+    for wrong in ["", "reg_nothing", InitialToken::generate().expose()] {
         let reply = register(&app, wrong, metadata()).await;
         assert_eq!(error(&reply), refused(401, "invalid_token"), "{wrong}");
     }

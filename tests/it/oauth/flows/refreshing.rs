@@ -152,6 +152,10 @@ async fn closing_an_account_ends_what_its_owner_allowed() {
     }
     assert_refused(&visited.refresh(&app, &refresh).await, 400, "invalid_grant");
     assert_refused(&visited.exchange(&app, &code).await, 400, "invalid_grant");
+    let mut tx = app.db.read().await.unwrap();
+    let sql = "SELECT COUNT(*) FROM events WHERE kind = 'grant.revoked'";
+    let told: i64 = tx.fetch_one(sql, &[], |row| row.get(0)).await.unwrap();
+    assert_eq!(told, 2, "each of them is told");
 }
 
 #[tokio::test]
