@@ -36,7 +36,10 @@ pub static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
     ),
     js: asset(
         ("dashboard", "js", "text/javascript; charset=utf-8"),
-        include_str!("assets/dashboard.js"),
+        concat!(
+            include_str!("assets/dashboard.js"),
+            include_str!("assets/dialogs.js")
+        ),
     ),
     passkeys: asset(
         ("passkeys", "js", "text/javascript; charset=utf-8"),
