@@ -52,4 +52,5 @@ pub static MIGRATIONS: &[Migration] = &[
     shared!(33, "passkeys", "0033_passkeys.sql"),
     shared!(34, "low_stock", "0034_low_stock.sql"),
     shared!(35, "client_registration", "0035_client_registration.sql"),
+    shared!(36, "saved_views", "0036_saved_views.sql"),
 ];

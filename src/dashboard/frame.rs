@@ -80,6 +80,8 @@ pub struct Frame {
     pub email: String,
     pub role: &'static str,
     pub shop: String,
+    /// The address of this page at its beginning: with its filters, without where in the list it is.
+    pub start: String,
     /// The hidden field of every form on the page.
     pub form: String,
 }
@@ -114,8 +116,24 @@ impl Frame {
                 .shop()
                 .map_or("Tradepost", |shop| &shop.name)
                 .to_owned(),
+            start: start(visit.path()),
             form: visit.form_token(),
         }
+    }
+}
+
+/// `path` without where in a list it is.
+fn start(path: &str) -> String {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let place = |pair: &&str| !pair.starts_with("cursor=") && !pair.starts_with("offset=");
+    let kept: Vec<&str> = query
+        .split('&')
+        .filter(place)
+        .filter(|pair| !pair.is_empty())
+        .collect();
+    match kept.is_empty() {
+        true => path.to_owned(),
+        false => format!("{path}?{}", kept.join("&")),
     }
 }
 

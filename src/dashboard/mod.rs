@@ -8,6 +8,7 @@
 //! - [`second`], [`totp`]: codes after the password.
 //! - [`passkeys`]: signing in without one.
 //! - [`staff`], [`role`], [`throttle`], [`fields`]: rules without I/O.
+//! - [`views`]: the tabs over lists.
 //! - [`frame`], [`show`], [`chart`]: how pages look; their text is in `templates/`, their style in `assets/`.
 //!
 //! What a page changes it changes by the same functions as the API and the command line.
@@ -37,6 +38,7 @@ pub mod staff;
 pub mod store;
 pub mod throttle;
 pub mod totp;
+pub mod views;
 pub mod visit;
 
 pub use guard::CONTENT_SECURITY_POLICY;

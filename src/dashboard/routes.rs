@@ -4,7 +4,7 @@
 use super::api::{
     account, apps, audit, authorize, credentials, customers, device, flows, forgot, home, imports,
     jobs, order_moves, orders, passkeys, product_edit, products, requests, search, second,
-    security, settings, setup, sign_in, stock, tail, team, try_it, variants,
+    security, settings, setup, sign_in, stock, tail, team, try_it, variants, views,
 };
 use super::guard::guarded;
 use super::role::Role;
@@ -202,6 +202,8 @@ fn own_account() -> Vec<Route> {
         form("/dashboard/security/passkeys/new", FRESH, passkeys::begin),
         form("/dashboard/security/passkeys", READ_ONLY, passkeys::add),
         form("/dashboard/security/passkeys/{id}/remove", FRESH, passkeys::remove),
+        form("/dashboard/views", READ_ONLY, views::keep),
+        form("/dashboard/views/{id}/remove", READ_ONLY, views::remove),
         form("/dashboard/account/theme", READ_ONLY, account::theme),
         form("/dashboard/account/apps/{id}/revoke", READ_ONLY, apps::revoke_app),
         form("/dashboard/security/password", READ_ONLY, security::password),

@@ -2,6 +2,7 @@
 
 use super::role::Role;
 use super::staff::{LinkKind, Session, Shop, Staff, StaffId, Theme};
+use super::views::{OWN_MAX, OwnView};
 use crate::money::Currency;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Param, Row, Select, Tx};
@@ -382,6 +383,46 @@ pub async fn set_shop(tx: &mut Tx, shop: &Shop, now: Timestamp) -> Result<(), Db
     )
     .await
     .map(drop)
+}
+
+// ---- views -------------------------------------------------------------------------------------
+
+/// The views of somebody's own over one list, oldest first.
+pub async fn views(tx: &mut Tx, id: &StaffId, list: &str) -> Result<Vec<OwnView>, DbError> {
+    let sql = "SELECT id, name, query FROM staff_views WHERE staff_id = $1 AND list = $2 ORDER BY created_at, id LIMIT $3";
+    tx.fetch_all(sql, params![id, list, OWN_MAX], |row| {
+        Ok(OwnView {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            query: row.get(2)?,
+        })
+    })
+    .await
+}
+
+/// Keeps a view; `false` when there are as many as there may be. One at a time is counted.
+pub async fn insert_view(
+    tx: &mut Tx,
+    id: &StaffId,
+    (list, name, query): (&str, &str, &str),
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let hold = "UPDATE staff SET theme = theme WHERE id = $1";
+    tx.execute(hold, params![id]).await?;
+    let sql = "INSERT INTO staff_views (id, staff_id, list, name, query, created_at) SELECT $1, $2, $3, $4, $5, $6
+        WHERE (SELECT COUNT(*) FROM staff_views WHERE staff_id = $2 AND list = $3) < $7";
+    let new = new_id("viw");
+    let inserted = tx
+        .execute(sql, params![new, id, list, name, query, now, OWN_MAX])
+        .await?;
+    Ok(inserted > 0)
+}
+
+/// Removes a view of somebody's own; over which list it was, if there was one.
+pub async fn remove_view(tx: &mut Tx, id: &StaffId, view: &str) -> Result<Option<String>, DbError> {
+    let sql = "DELETE FROM staff_views WHERE staff_id = $1 AND id = $2 RETURNING list";
+    tx.fetch_optional(sql, params![id, view], |row| row.get(0))
+        .await
 }
 
 // ---- audit log ---------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ pub mod tail;
 pub mod team;
 pub mod try_it;
 pub mod variants;
+pub mod views;
 
 use crate::app::App;
 use crate::error::Result;

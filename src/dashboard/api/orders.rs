@@ -8,6 +8,7 @@ use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::role::Role;
 use crate::dashboard::show::{Badge, When, count, money, words};
 use crate::dashboard::store;
+use crate::dashboard::views::{ORDERS, Tabs};
 use crate::dashboard::visit::SignedIn;
 use crate::error::{Result, not_found};
 use crate::orders::api::{ListOrders, OrderFilters, OrderSort};
@@ -93,49 +94,7 @@ struct OrdersPage<'a> {
     q: &'a str,
     filtered: bool,
     first: bool,
-    views: Vec<View>,
-}
-
-/// A list that is often wanted: its name, its address, and whether it is shown.
-#[derive(Debug)]
-struct View {
-    name: &'static str,
-    address: String,
-    here: bool,
-}
-
-/// The views: name, status, payment and fulfilment.
-const VIEWS: [(&str, [&str; 3]); 6] = [
-    ("All", ["", "", ""]),
-    ("To confirm", ["pending", "", ""]),
-    ("To be paid", ["confirmed", "unpaid", ""]),
-    ("To ship", ["confirmed", "", "unfulfilled"]),
-    ("Completed", ["completed", "", ""]),
-    ("Cancelled", ["cancelled", "", ""]),
-];
-
-/// The views, of which one is shown when the filters are just its own.
-fn views(asked: &Fields) -> Vec<View> {
-    const NAMES: [&str; 3] = ["status", "payment", "fulfillment"];
-    let chosen = NAMES.map(|name| asked.get(name));
-    let view = |(name, filters): (&'static str, [&'static str; 3])| {
-        let pairs = NAMES
-            .iter()
-            .zip(filters)
-            .filter(|(_, value)| !value.is_empty());
-        let pairs: Vec<String> = pairs
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        View {
-            name,
-            address: match pairs.is_empty() {
-                true => "/dashboard/orders".to_owned(),
-                false => format!("/dashboard/orders?{}", pairs.join("&")),
-            },
-            here: chosen == filters && asked.get("q").is_empty(),
-        }
-    };
-    VIEWS.into_iter().map(view).collect()
+    views: Tabs,
 }
 
 /// `GET /dashboard/orders`. `q` is a number, an id, an email or a SKU.
@@ -167,11 +126,13 @@ pub async fn list(
         orders: filters,
         user_id: None,
     };
-    let mut found = orders::list(&mut app.db.read().await?, &query, &page).await?;
+    let mut tx = app.db.read().await?;
+    let mut found = orders::list(&mut tx, &query, &page).await?;
+    let own = store::views(&mut tx, &signed_in.staff.id, ORDERS.name).await?;
+    drop(tx);
     let more = page.cut(&mut found);
     let last = found.last().filter(|_| more);
     let last = last.map(|order| orders::sort_key(order, OrderSort::CreatedAtDescending));
-    let filters = ["status", "payment", "fulfillment", "q"];
     let page = OrdersPage {
         frame: Frame::new(&signed_in.visit, "Orders"),
         rows: rows(&found, &signed_in),
@@ -189,9 +150,9 @@ pub async fn list(
             asked.get("fulfillment"),
         ),
         q,
-        filtered: filters.iter().any(|name| asked.some(name).is_some()),
+        filtered: !ORDERS.query(&asked).is_empty(),
         first: asked.some("cursor").is_none(),
-        views: views(&asked),
+        views: Tabs::new(&ORDERS, &asked, own),
     };
     Ok(frame::page(StatusCode::OK, &page))
 }

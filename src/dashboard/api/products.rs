@@ -8,6 +8,8 @@ use crate::dashboard::figures::{LOW_STOCK, store as figures};
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::role::Role;
 use crate::dashboard::show::{Badge, When, count, money};
+use crate::dashboard::store as dashboard;
+use crate::dashboard::views::{PRODUCTS, Tabs};
 use crate::dashboard::visit::SignedIn;
 use crate::error::{Result, not_found};
 use crate::products::api::{ListProducts, Sort};
@@ -56,6 +58,7 @@ struct ProductsPage<'a> {
     first: bool,
     may_edit: bool,
     done: &'static str,
+    views: Tabs,
 }
 
 /// Products to be listed, and the address of those after them.
@@ -101,6 +104,12 @@ pub async fn list(
         gone: is_gone(product),
         updated: When::new(product.updated_at, now, &zone),
     };
+    let own = dashboard::views(
+        &mut app.db.read().await?,
+        &signed_in.staff.id,
+        PRODUCTS.name,
+    )
+    .await?;
     let page = ProductsPage {
         frame: Frame::new(&signed_in.visit, "Products"),
         rows: found.products.iter().map(row).collect(),
@@ -112,6 +121,7 @@ pub async fn list(
         next: found.next,
         first: asked.some("cursor").is_none() && asked.some("offset").is_none(),
         may_edit: signed_in.visit.may(Role::Operator),
+        views: Tabs::new(&PRODUCTS, &asked, own),
         done: match asked.get("done") {
             "deleted" => "The product is deleted. Orders keep their copy of it.",
             _ => "",

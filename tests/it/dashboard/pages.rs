@@ -62,6 +62,115 @@ async fn home_shows_today_what_waits_and_what_runs_out() {
 }
 
 #[tokio::test]
+async fn filters_are_kept_as_views_of_ones_own() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let mut ada = browser::member(&app, "ada@example.com", Role::ReadOnly).await;
+    let filtered = "/dashboard/orders?status=confirmed&q=TEAPOT%20%26";
+    assert!(
+        !owner
+            .get("/dashboard/orders?status=pending")
+            .await
+            .text()
+            .contains("Keep this view")
+    );
+    let page = ada.get(filtered).await.text();
+    let query = browser::between(&page, "name=\"query\" value=\"", "\"").replace("&#38;", "&");
+    assert_eq!(query, "status=confirmed&q=TEAPOT%20%26");
+    let keep = |list: &str, name: &str, query: &str| {
+        [
+            ("list", list.to_owned()),
+            ("name", name.to_owned()),
+            ("query", query.to_owned()),
+        ]
+    };
+    let kept = ada
+        .post("/dashboard/views", &keep("orders", "Pots <b>", &query))
+        .await;
+    assert_eq!((kept.status, kept.header("location")), (303, filtered));
+    let page = ada.get(filtered).await.text();
+    assert!(
+        page.contains("Pots &#60;b&#62;") && page.contains("Remove the view"),
+        "{page}"
+    );
+    assert!(!page.contains("Keep this view"), "it is one already");
+    assert!(
+        !owner.get("/dashboard/orders").await.text().contains("Pots"),
+        "they are one's own"
+    );
+    assert!(
+        !ada.get("/dashboard/products").await.text().contains("Pots"),
+        "and of one list"
+    );
+    for wrong in [
+        keep("orders", "", &query),
+        keep("orders", &"n".repeat(41), &query),
+        keep("orders", "All", ""),
+        keep("orders", "Elsewhere", "next=//evil.example"),
+        keep("staff", "Secrets", &query),
+        keep("orders", "Long", &format!("q={}", "x".repeat(2_000))),
+    ] {
+        assert_eq!(
+            ada.post("/dashboard/views", &wrong).await.status,
+            422,
+            "{wrong:?}"
+        );
+    }
+    let id = browser::between(&page, "/dashboard/views/", "/remove");
+    let remove = format!("/dashboard/views/{id}/remove");
+    assert_eq!(
+        owner.post(&remove, &[]).await.status,
+        404,
+        "of somebody else"
+    );
+    assert_eq!(
+        ada.post(&remove, &[]).await.header("location"),
+        "/dashboard/orders"
+    );
+    assert!(!ada.get("/dashboard/orders").await.text().contains("Pots"));
+    for number in 0..20 {
+        let view = keep("products", &format!("View {number}"), "status=active&q=a");
+        assert_eq!(ada.post("/dashboard/views", &view).await.status, 303);
+    }
+    let full = ada
+        .post("/dashboard/views", &keep("products", "One more", "q=b"))
+        .await;
+    assert_eq!(full.status, 409);
+}
+
+#[tokio::test]
+async fn the_first_page_of_a_list_keeps_its_filters() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    order(&app).await;
+    let api = app.client("orders:write").await;
+    for _ in 0..25 {
+        let order = json!({ "email": "ada@example.com", "currency": "USD", "items": [{ "sku": "TEAPOT", "quantity": 1 }] });
+        api.post("/v2/orders", order).await;
+        let adjusted = json!({ "sku": "TEAPOT", "delta": 1, "reason": "found" });
+        app.client("inventory:write")
+            .await
+            .post("/v2/inventory/adjustments", adjusted)
+            .await;
+    }
+    let page = owner
+        .get("/dashboard/orders?status=pending&q=ada%40example.com")
+        .await
+        .text();
+    let next = browser::between(&page, "<nav class=\"pager\"", "rel=\"next\"");
+    let next = browser::between(&next, "href=\"", "\"").replace("&#38;", "&");
+    let page = owner.get(&next).await.text();
+    let first = browser::between(&page, "<nav class=\"pager\"", "First page");
+    let first = browser::between(&first, "href=\"", "\"").replace("&#38;", "&");
+    assert!(
+        first.contains("status=pending")
+            && first.contains("q=ada%40example.com")
+            && !first.contains("cursor"),
+        "{first}"
+    );
+}
+
+#[tokio::test]
 async fn home_shows_messages_that_do_not_arrive() {
     let server = crate::notifications::MailServer::start().await;
     let url = server.url();
