@@ -1,4 +1,4 @@
-//! `/docs`: the API reference for people, rendered from the OpenAPI document.
+//! `/docs`: the API reference for people, rendered from the OpenAPI document and from recorded traffic.
 //!
 //! Everything here is a pure function from a document to HTML: no clock, no I/O, no inline script or
 //! style, nothing from another host. The pages work without JavaScript; [`assets`] adds try-it,
@@ -13,6 +13,7 @@ mod operation;
 mod page;
 pub mod problems;
 mod prose;
+pub mod recorded;
 pub mod reference;
 mod samples;
 mod schema;
