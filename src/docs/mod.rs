@@ -7,7 +7,7 @@
 pub mod api;
 mod changelog;
 mod fields;
-mod guides;
+pub mod guides;
 mod html;
 mod operation;
 mod page;

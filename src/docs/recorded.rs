@@ -63,12 +63,17 @@ impl<'a> Exchange<'a> {
         self.0.get("body")
     }
 
-    /// `201`, or `409 duplicate`.
+    /// `201`, `201 replayed`, or `409 duplicate`.
     pub fn label(&self) -> String {
         let answer = self.0.get("answer").unwrap_or(&Value::Null);
         let code = text(answer, "code").or_else(|| text(answer, "error"));
         match code.filter(|_| !self.is_success()) {
             Some(code) => format!("{} {code}", self.status()),
+            None if headers(self.0, "answer_headers")
+                .any(|(name, _)| name == "idempotent-replayed") =>
+            {
+                format!("{} replayed", self.status())
+            }
             None => self.status().to_string(),
         }
     }

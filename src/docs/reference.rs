@@ -323,7 +323,7 @@ impl<'a> Reference<'a> {
             h.leaf(
                 "p",
                 &[("class", "eyebrow")],
-                "Recorded from a running server; ids and secrets replaced",
+                "Recorded from a running server; what differs each time (ids, tags, secrets) is replaced",
             );
             let recorded = recorded.into_iter().map(tab).collect();
             return tabs(

@@ -711,3 +711,94 @@ async fn the_examples_in_curl_answer_as_recorded() {
         assert_eq!(status, success.to_string(), "{script}\n{told}");
     }
 }
+
+/// The part of a guide for a shell, and the answer that it shows.
+fn guide(sample: &str) -> (&str, &str) {
+    match sample.find("HTTP/1.1 ") {
+        Some(at) => sample.split_at(at),
+        None => (sample, ""),
+    }
+}
+
+/// The status, the headers and the members of the body that a guide shows are those of the last answer.
+fn shown_is_answered(id: &str, shown: &str, told: &str) {
+    let last = &told[told.rfind("HTTP/1.1 ").expect(id)..];
+    let (real_head, real_body) = last.split_once("\r\n\r\n").expect(id);
+    let (shown_head, shown_body) = shown.split_once("\n\n").unwrap_or((shown, ""));
+    for (n, line) in shown_head.trim().lines().enumerate() {
+        let begins = line.split('…').next().unwrap_or_default().to_lowercase();
+        let is_answered = |real: &str| real.to_lowercase().starts_with(&begins);
+        let found = match n {
+            0 => last.get(9..12) == line.get(9..12),
+            _ => real_head.lines().any(is_answered),
+        };
+        assert!(found, "{id}: no {line} in {last}");
+    }
+    if !shown_body.is_empty() {
+        let shown: Value = serde_json::from_str(shown_body).expect(id);
+        let real: Value = serde_json::from_str(real_body).expect(id);
+        for (name, value) in shown.as_object().expect(id) {
+            match name.as_str() {
+                "request_id" => assert!(real[name].is_string(), "{id}: {real}"),
+                _ => assert_eq!(value, &real[name], "{id} {name}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_guides_can_be_followed() {
+    let place = Place::new().await;
+    let credentials = place.credentials();
+    let server = place.serve(&["--demo", "--log-requests=false"]);
+    let token = server.token(&credentials);
+    let url = format!("http://127.0.0.1:{}", server.port);
+    let order = r#"{ "email": "ada@example.com", "currency": "USD", "items": [{ "sku": "MUG-BLUE", "quantity": 1 }] }"#;
+    std::fs::write(place.dir().join("order.json"), order).expect("a file");
+    let bearer = format!("Bearer {token}");
+    let mug = server
+        .connect()
+        .send(
+            "GET",
+            "/v2/products?sku=MUG-BLUE",
+            &[("Authorization", &bearer)],
+            None,
+        )
+        .expect("an answer")
+        .json();
+    let variant = mug[0]["variants"][0]["id"].as_str().expect("a variant");
+    let mut followed = 0;
+    for one in &tradepost::docs::guides::GUIDES {
+        let sample = one.sample.replace("$BASE", &url);
+        let (script, shown) = guide(&sample);
+        if script.is_empty() {
+            continue; // headers only
+        }
+        let script = script
+            .replace("YOUR_CLIENT_ID", &credentials.0)
+            .replace("YOUR_CLIENT_SECRET", &credentials.1)
+            .replace("VARIANT_ID", variant);
+        // What a guide shows of a retry is the second answer.
+        let again = shown.contains("Idempotent-Replayed");
+        let script = match again {
+            true => format!("{script}\n{script}"),
+            false => script,
+        };
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &script])
+            .env("TOKEN", &token)
+            .current_dir(place.dir());
+        let output = shell.output().expect("a shell");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{}: {told}", one.id);
+        if shown.is_empty() {
+            assert!(!told.contains("/problems/"), "{}: {told}", one.id);
+            assert!(told.contains("\"number\":"), "{}: {told}", one.id);
+        } else {
+            shown_is_answered(one.id, shown, &told);
+        }
+        followed += 1;
+    }
+    assert_eq!(followed, 6);
+}
