@@ -145,6 +145,7 @@ impl Recorder {
         let etag = reply.header("etag").to_owned();
         let (text, body) = (reply.text(), reply.json_or_none().unwrap_or_default());
         let shown = match &body {
+            _ if ask.id == "getMetrics" && status == 200 => queues(&text),
             _ if text.len() > ANSWER_BYTES_MAX => cut(&text),
             Value::Null if text.is_empty() => Value::Null,
             Value::Null => cut(&text),
@@ -255,6 +256,17 @@ fn fits(path: &str, target: &str) -> bool {
         .zip(real.by_ref())
         .all(|(w, r)| w == r || w.starts_with('{'))
         && path.split('/').count() == target.split('/').count()
+}
+
+/// What the metrics say of the job queues. The rest counts all tests of this process together.
+fn queues(metrics: &str) -> Value {
+    let of_jobs = |line: &&str| {
+        let begins = ["# HELP jobs ", "# TYPE jobs ", "jobs{"];
+        begins.iter().any(|start| line.starts_with(start))
+    };
+    let lines: Vec<&str> = metrics.lines().filter(of_jobs).collect();
+    assert!(lines.len() > 2, "{metrics}");
+    json!(format!("{}\n…", lines.join("\n")))
 }
 
 fn cut(text: &str) -> Value {
