@@ -420,6 +420,8 @@ impl Recorder {
             .await;
         let gone = ask("patchUser", format!("/v2/users/{id}"));
         self.take(409, gone.body(note)).await;
+        let stale = ask("deleteUser", format!("/v2/users/{id}"));
+        self.take(412, stale.header("If-Match", &read.etag)).await;
         let delete = ask("deleteUser", format!("/v2/users/{id}"));
         self.take(204, delete).await;
         self.take(404, ask("deleteUser", "/v2/users/user_999"))
@@ -641,6 +643,17 @@ async fn every_operation_answers_as_the_reference_shows() {
             };
             assert!(of(200, 300), "{id} has no recorded success");
             assert!(of(400, 500), "{id} has no recorded refusal");
+            // Refusals that an operation lists are its own: at least one is seen.
+            let listed = operation["x-error-codes"].as_array();
+            let is_listed = |exchange: &Value| {
+                let answer = &exchange["answer"];
+                let code = answer.get("code").or_else(|| answer.get("error"));
+                code.is_some_and(|code| listed.is_some_and(|all| all.contains(code)))
+            };
+            assert!(
+                listed.is_none() || all.into_iter().flatten().any(is_listed),
+                "{id} lists refusals and none of them is recorded"
+            );
         }
     }
     if std::env::var_os("TRADEPOST_RECORD").is_some() {
