@@ -1,5 +1,6 @@
 //! Handlers of `/openapi.json`, `/docs` and `/problems/<code>`. Everything is rendered once.
 
+use super::recorded::Recorded;
 use super::{CONTENT_SECURITY_POLICY, assets, problems, reference};
 use crate::app::App;
 use crate::error::Result;
@@ -53,7 +54,7 @@ impl Reference {
                 problems: problems
                     .map(|entry| (entry.code.to_owned(), Page::new(problems::render(&entry))))
                     .collect(),
-                html: Page::new(reference::render(&document)),
+                html: Page::new(reference::render(&document, Recorded::ours())),
                 openapi: Page::new(openapi::print(&document)),
             }
         })

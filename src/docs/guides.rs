@@ -9,12 +9,13 @@ pub struct Guide {
     pub id: &'static str,
     pub title: &'static str,
     text: &'static str,
-    /// `$BASE` stands for the address of the server.
-    sample: &'static str,
+    /// `$BASE` stands for the address of the server. Lines for a shell, and the last answer they get: a test
+    /// runs them.
+    pub sample: &'static str,
 }
 
 /// In reading order.
-pub const GUIDES: [Guide; 6] = [
+pub const GUIDES: [Guide; 8] = [
     Guide {
         id: "getting-started",
         title: "Getting started",
@@ -83,11 +84,11 @@ Idempotent-Replayed: true"#,
             costs the same as the first, and rows that are added while you read are neither skipped nor repeated. \
             `offset` works too, for jumping to a place.\n\n\
             `X-Total-Count` is sent when you ask with `include_total=true`.",
-        sample: r#"curl -i "$BASE/v2/orders?status=confirmed&limit=100" \
+        sample: r#"curl -i "$BASE/v2/products?status=active&limit=5" \
   -H "Authorization: Bearer $TOKEN"
 
 HTTP/1.1 200 OK
-Link: <$BASE/v2/orders?status=confirmed&limit=100&cursor=eyJ…>; rel="next""#,
+Link: <$BASE/v2/products?status=active&limit=5&cursor=…>; rel="next""#,
     },
     Guide {
         id: "handling-errors",
@@ -98,7 +99,16 @@ Link: <$BASE/v2/orders?status=confirmed&limit=100&cursor=eyJ…>; rel="next""#,
             `/oauth/token` answers in the form of RFC 6749, because every OAuth library expects that. \
             `WWW-Authenticate` says what is missing on 401 and 403.\n\n\
             Quote `request_id` when you ask for help. All codes are in the [error catalogue](#errors).",
-        sample: r##"HTTP/1.1 422 Unprocessable Content
+        sample: r##"curl -i $BASE/v2/orders \
+  -H "Authorization: Bearer $TOKEN" \
+  -H 'Content-Type: application/json' \
+  -d '{
+    "email": "ada@example.com",
+    "currency": "USD",
+    "items": [{"sku": "MUG-BLUE", "quantity": 0}]
+  }'
+
+HTTP/1.1 422 Unprocessable Content
 Content-Type: application/problem+json
 
 {
@@ -115,6 +125,72 @@ Content-Type: application/problem+json
       "detail": "expected at least 1"
     }
   ]
+}"##,
+    },
+    Guide {
+        id: "retries",
+        title: "Retrying",
+        text: "Networks fail, and so do servers. With an `Idempotency-Key` every request can be sent again: the key and the \
+            body stay the same, and what was done already is answered and not done twice.\n\n\
+            - no answer, 500, 502, 504: again after a pause that doubles with each try, with a little chance in it, \
+            five times at most\n\
+            - 429, 503 and 409 `idempotency_in_progress`: again after the seconds in `Retry-After`\n\
+            - 401: once, with a new token\n\
+            - 412: after reading the object again, see [changing what others change](#concurrency)\n\
+            - every other 4xx: not unchanged, it would be refused again\n\n\
+            The [page of each error](#errors) says the same for its code.",
+        sample: r#"# curl waits as Retry-After says, or longer each time
+curl -i --retry 5 --max-time 30 $BASE/v2/orders \
+  -H "Authorization: Bearer $TOKEN" \
+  -H 'Idempotency-Key: 0e9f1c52-order-10043' \
+  -H 'Content-Type: application/json' \
+  -d '{
+    "email": "ada@example.com",
+    "currency": "USD",
+    "items": [{"sku": "MUG-BLUE", "quantity": 1}]
+  }'
+
+HTTP/1.1 201 Created
+Content-Type: application/json"#,
+    },
+    Guide {
+        id: "concurrency",
+        title: "Changing what others change",
+        text: "Whoever saves an object that they read a while ago overwrites what others did meanwhile. A single object \
+            therefore carries an `ETag`, which changes with it. Send it back as `If-Match` with PUT, PATCH, DELETE or a \
+            step of an order, and the request is carried out only while the object is as you read it.\n\n\
+            Otherwise the answer is 412 `precondition_failed` with the `ETag` of now, and nothing was changed. Read the \
+            object again, repeat your change on it, and send it with the new tag. Without `If-Match` the last one wins.\n\n\
+            `If-None-Match` saves the body of a GET: 304 as long as nothing has changed.",
+        sample: r##"# read it, and keep its tag
+TAG=$(curl -si $BASE/v2/users/user_123 \
+  -H "Authorization: Bearer $TOKEN" |
+  sed -n 's/^[Ee][Tt]ag: *//p' | tr -d '\r')
+
+# change it if it is still as it was
+curl -i -X PATCH $BASE/v2/users/user_123 \
+  -H "Authorization: Bearer $TOKEN" \
+  -H "If-Match: $TAG" \
+  -H 'Content-Type: application/merge-patch+json' \
+  -d '{"metadata": {"tier": "gold"}}'
+
+# the old tag, once more: somebody was faster
+curl -i -X PATCH $BASE/v2/users/user_123 \
+  -H "Authorization: Bearer $TOKEN" \
+  -H "If-Match: $TAG" \
+  -H 'Content-Type: application/merge-patch+json' \
+  -d '{"metadata": {"tier": "silver"}}'
+
+HTTP/1.1 412 Precondition Failed
+Content-Type: application/problem+json
+
+{
+  "type": "/problems/precondition_failed",
+  "title": "The object has changed since you read it.",
+  "status": 412,
+  "detail": "the object is at another version than `If-Match` names",
+  "code": "precondition_failed",
+  "request_id": "0192f3a0-7c1e"
 }"##,
     },
     Guide {

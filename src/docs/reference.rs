@@ -7,6 +7,7 @@ use super::guides::{self, GUIDES};
 use super::html::Html;
 use super::operation::{Operation, Response, anchor, entries, is_json, operations, tags};
 use super::problems::catalogue;
+use super::recorded::Recorded;
 use super::samples::{self, plain, pretty};
 use super::schema::{Direction, Schemas, text};
 use super::{page, prose, try_it};
@@ -17,14 +18,15 @@ const BASE_DEFAULT: &str = "http://127.0.0.1:8080";
 
 /// The page at `/docs` for any OpenAPI 3.1 document. Send it with
 /// [`CONTENT_SECURITY_POLICY`](super::CONTENT_SECURITY_POLICY). Parts the document lacks are left
-/// out; nothing in it can make this fail.
-pub fn render(openapi: &Value) -> String {
+/// out; nothing in it can make this fail. What was recorded is shown in place of made-up examples.
+pub fn render(openapi: &Value, recorded: &Recorded) -> String {
     let operations = operations(openapi);
     let reference = Reference {
         document: openapi,
         schemas: Schemas { document: openapi },
         tags: tags(openapi, &operations),
         operations,
+        recorded,
         base: base(openapi),
     };
     let info = openapi.get("info").unwrap_or(&Value::Null);
@@ -53,6 +55,7 @@ struct Reference<'a> {
     schemas: Schemas<'a>,
     tags: Vec<(&'a str, &'a str)>,
     operations: Vec<Operation<'a>>,
+    recorded: &'a Recorded,
     base: &'a str,
 }
 
@@ -180,9 +183,10 @@ impl<'a> Reference<'a> {
                 });
                 h.el("div", &[("class", "aside")], |h| {
                     if !o.is_webhook {
-                        let samples = samples::all(o, self.schemas, self.base);
+                        let recorded = self.recorded.success(&o.id);
+                        let samples = samples::all(o, self.schemas, self.base, recorded);
                         let language = |label: &'static str, text| Tab {
-                            label,
+                            label: label.to_owned(),
                             class: "",
                             language: label,
                             text,
@@ -306,8 +310,29 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// Example bodies of the responses, one tab per status.
+    /// What was recorded; without it example bodies of the responses. One tab each.
     fn answers(&self, h: &mut Html, o: &Operation<'a>) {
+        let recorded: Vec<_> = self.recorded.of(&o.id).collect();
+        if !recorded.is_empty() {
+            let tab = |exchange: super::recorded::Exchange<'_>| Tab {
+                label: exchange.label(),
+                class: tone(&exchange.status().to_string()),
+                language: "json",
+                text: exchange.transcript(&o.method),
+            };
+            h.leaf(
+                "p",
+                &[("class", "eyebrow")],
+                "Recorded from a running server; what differs each time (ids, tags, secrets) is replaced",
+            );
+            let recorded = recorded.into_iter().map(tab).collect();
+            return tabs(
+                h,
+                &format!("{}.answer", o.id),
+                "Recorded response",
+                recorded,
+            );
+        }
         let with_body = o
             .responses
             .iter()
@@ -315,7 +340,7 @@ impl<'a> Reference<'a> {
         let tab = |(r, media): (&Response<'a>, &super::operation::Media<'a>)| {
             let json = is_json(media.content_type);
             Tab {
-                label: r.status,
+                label: r.status.to_owned(),
                 class: tone(r.status),
                 language: if json { "json" } else { "" },
                 text: if json {
@@ -419,7 +444,7 @@ impl<'a> Reference<'a> {
 }
 
 struct Tab<'t> {
-    label: &'t str,
+    label: String,
     class: &'static str,
     language: &'t str,
     text: String,
@@ -446,7 +471,7 @@ fn tabs(h: &mut Html, name: &str, label: &str, tabs: Vec<Tab<'_>>) {
                     attributes.push(("checked", ""));
                 }
                 h.void("input", &attributes);
-                h.leaf("label", &[("for", &id), ("class", tab.class)], tab.label);
+                h.leaf("label", &[("for", &id), ("class", tab.class)], &tab.label);
             }
             for tab in &tabs {
                 h.leaf(

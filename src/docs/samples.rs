@@ -1,17 +1,22 @@
 //! The same call as curl, JavaScript, Python and Rust.
 
 use super::operation::{Operation, is_json};
+use super::recorded::Exchange;
 use super::schema::Schemas;
 use serde_json::Value;
 use std::fmt::Write;
 
-/// What the example tabs show: label and source text.
+/// What the example tabs show: label and source text. The recorded request, or one made from the document.
 pub fn all(
     operation: &Operation<'_>,
     schemas: Schemas<'_>,
     base: &str,
+    recorded: Option<Exchange<'_>>,
 ) -> [(&'static str, String); 4] {
-    let call = Call::new(operation, schemas, base);
+    let call = match recorded {
+        Some(exchange) => Call::recorded(operation, exchange, base),
+        None => Call::new(operation, schemas, base),
+    };
     [
         ("curl", call.curl()),
         ("JavaScript", call.javascript()),
@@ -67,6 +72,20 @@ impl<'a> Call<'a> {
             } else {
                 media.and_then(|m| m.example.as_str())
             },
+        }
+    }
+
+    fn recorded(operation: &'a Operation<'a>, exchange: Exchange<'a>, base: &str) -> Call<'a> {
+        let headers = exchange.headers();
+        Call {
+            method: &operation.method,
+            url: format!("{}{}", base.trim_end_matches('/'), exchange.target()),
+            needs_token: exchange.has_token(),
+            headers: headers
+                .map(|(name, value)| (name, value.to_owned()))
+                .collect(),
+            json: exchange.body(),
+            text: None,
         }
     }
 
@@ -317,6 +336,7 @@ mod tests {
                 document: &document,
             },
             "https://s.example/",
+            None,
         );
         assert!(curl.1.starts_with(
             "curl -X PUT 'https://s.example/v2/orders/ord%2F1?q=a%20b' \\\n  -H \"Authorization: Bearer $TOKEN\""

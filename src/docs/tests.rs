@@ -2,6 +2,7 @@
 
 use super::operation::operations;
 use super::problems::{self, catalogue};
+use super::recorded::Recorded;
 use super::{assets, reference};
 use serde_json::{Value, json};
 
@@ -63,7 +64,7 @@ fn check_balance(html: &str) {
 #[test]
 fn every_operation_has_its_anchor_once() {
     let document = sample();
-    let html = reference::render(&document);
+    let html = reference::render(&document, &Recorded::default());
     let operations = operations(&document);
     assert_eq!(operations.len(), 40);
     for operation in &operations {
@@ -82,7 +83,7 @@ fn every_operation_has_its_anchor_once() {
 
 #[test]
 fn ids_are_unique_and_every_fragment_leads_somewhere() {
-    let html = reference::render(&sample());
+    let html = reference::render(&sample(), &Recorded::default());
     let values = |mark: &str| -> Vec<String> {
         html.split(mark)
             .skip(1)
@@ -99,7 +100,7 @@ fn ids_are_unique_and_every_fragment_leads_somewhere() {
 
 #[test]
 fn what_an_operation_needs_is_told() {
-    let html = reference::render(&sample());
+    let html = reference::render(&sample(), &Recorded::default());
     let section = html
         .split("<section id=\"createOrder\"")
         .nth(1)
@@ -162,7 +163,7 @@ fn hostile_text_is_escaped_everywhere() {
         json!({ "get": { "responses": { HOSTILE: { "description": HOSTILE, "content": { HOSTILE: {} } } } } }),
     );
     document["webhooks"] = json!({ HOSTILE: { "post": { "summary": HOSTILE } } });
-    let html = reference::render(&document);
+    let html = reference::render(&document, &Recorded::default());
     assert!(html.matches("&lt;script&gt;").count() > 1000);
     check_policy(&html);
     check_balance(&html);
@@ -183,7 +184,7 @@ fn a_document_of_any_shape_renders() {
             "responses": { "200": { "$ref": "#/paths/~1a/post/responses/200" } }, "security": [{}] } } } }),
         json!({ "servers": [{ "url": "javascript:alert(1)" }], "x-error-codes": [{ "code": 1 }, { "status": 400 }] }),
     ] {
-        check_policy(&reference::render(&document));
+        check_policy(&reference::render(&document, &Recorded::default()));
     }
 }
 
@@ -213,9 +214,38 @@ fn the_first_visit_is_small() {
     // The goal is 60 KB of gzip. No dependency of ours exposes gzip, and zstd at its default level
     // made this page a sixth smaller than gzip did: hence 50,000.
     let compressed = |text: &str| zstd::encode_all(text.as_bytes(), 3).unwrap().len();
-    let page = compressed(&reference::render(&sample()));
+    let page = compressed(&reference::render(&sample(), &Recorded::default()));
     let files: usize = assets().iter().map(|asset| compressed(asset.body)).sum();
     assert!(page + files < 50_000, "page {page}, files {files}");
+}
+
+/// What was recorded costs bytes: few enough for a page that is read from end to end.
+#[test]
+fn the_page_of_this_program_stays_small() {
+    let document = crate::openapi::build("http://127.0.0.1:8080");
+    let page = reference::render(&document, Recorded::ours());
+    let compressed = zstd::encode_all(page.as_bytes(), 3).unwrap().len();
+    assert!(compressed < 80_000, "{compressed} of {}", page.len());
+    check_policy(&page);
+    check_balance(&page);
+}
+
+#[test]
+fn what_was_recorded_is_shown_and_made_into_code() {
+    let document = crate::openapi::build("http://127.0.0.1:8080");
+    let page = reference::render(&document, Recorded::ours());
+    let section = page.split("<section id=\"createOrder\"").nth(1).unwrap();
+    let section = section.split("</section>").next().unwrap();
+    for part in [
+        "Recorded from a running server",
+        ">201</label>",
+        ">409 insufficient_stock</label>",
+        ">422 idempotency_key_reused</label>",
+        "Idempotency-Key: cart-1001",
+        "HTTP/1.1 409\n",
+    ] {
+        assert!(section.contains(part), "{part}");
+    }
 }
 
 #[test]
@@ -223,7 +253,9 @@ fn a_name_tells_the_content() {
     for asset in assets() {
         let parts: Vec<&str> = asset.path_with_hash.split('.').collect();
         assert_eq!(parts[1].len(), 16);
-        assert!(reference::render(&json!({})).contains(&asset.path_with_hash));
+        assert!(
+            reference::render(&json!({}), &Recorded::default()).contains(&asset.path_with_hash)
+        );
     }
 }
 
@@ -239,7 +271,10 @@ fn pages_for_the_eye() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, body).unwrap();
     };
-    write("docs/index.html", &reference::render(&document));
+    write(
+        "docs/index.html",
+        &reference::render(&document, &Recorded::default()),
+    );
     for entry in catalogue(&document) {
         write(
             &format!("problems/{}.html", entry.code),

@@ -1,5 +1,7 @@
 """The API reference at `/docs`."""
 
+import subprocess
+
 from harness import NARROW, BrowserTest, set_up
 
 
@@ -37,6 +39,33 @@ class Reference(BrowserTest):
         form.get_by_role("button", name="Send").click()
         form.locator("output .status").wait_for()
         self.assertEqual(form.locator("output .status").text_content(), "200")
+
+    def examples(self, language):
+        found = self.page.locator(f"pre[data-language='{language}']").evaluate_all(
+            "all => all.map(pre => pre.firstChild.data)"
+        )
+        self.assertGreater(len(found), 50)
+        return found
+
+    def test_the_examples_are_code(self):
+        self.page.goto("/docs")
+        for example in self.examples("Python"):
+            compile(example, "example", "exec")
+        blocks = "\n".join("{\n%s\n}" % example for example in self.examples("JavaScript"))
+        checked = subprocess.run(
+            ["node", "--input-type=module", "--check"], input=blocks, capture_output=True, text=True
+        )
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+
+    def test_what_was_recorded_is_chosen_without_scripts(self):
+        page = self.browse(java_script_enabled=False)
+        page.goto("/docs")
+        answers = page.locator("#createOrder").get_by_role("group", name="Recorded response")
+        self.assertTrue(answers.locator("pre").first.is_visible())
+        answers.get_by_text("409 insufficient_stock", exact=True).click()
+        shown = answers.locator("pre:visible")
+        self.assertEqual(shown.count(), 1)
+        self.assertIn("HTTP/1.1 409", shown.text_content())
 
     def test_it_reads_without_scripts_and_on_paper(self):
         page = self.browse(java_script_enabled=False, viewport={"width": NARROW, "height": 800})

@@ -29,6 +29,7 @@ mod order_explain;
 mod order_lists;
 mod orders;
 mod products;
+mod recorded;
 mod reference;
 mod reports;
 mod search;

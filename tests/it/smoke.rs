@@ -78,10 +78,12 @@ async fn a_request_that_is_running_at_sigterm_is_answered() {
             .to_string();
     let (early, late) = body.split_at(10);
     let mut http = server.connect();
-    let head = head("POST", "/oauth/token", &[], &body);
-    http.write_all(format!("{head}{early}").as_bytes())
-        .expect("sent");
-    std::thread::sleep(Duration::from_millis(100)); // so that it is being served
+    // The server asks for the body when the endpoint reads it: then the request is being served.
+    let head = head("POST", "/oauth/token", &[("Expect", "100-continue")], &body);
+    http.write_all(head.as_bytes()).expect("sent");
+    let go_on = http.read_answer().expect("an interim answer");
+    assert_eq!(go_on.status, 100);
+    http.write_all(early.as_bytes()).expect("sent");
     server.terminate();
     let deadline = Instant::now() + Duration::from_secs(10);
     while Http::connect(server.port).is_ok() && Instant::now() < deadline {

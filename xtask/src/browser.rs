@@ -8,14 +8,6 @@ use crate::postgres::Cluster;
 use crate::process::{find, root, run, target, tradepost};
 use crate::{Result, install};
 
-/// What drives the browser, the judge of accessibility, and OAuth clients written by others.
-const PACKAGES: [&str; 5] = [
-    "playwright==1.65.2",
-    "axe-playwright-python==0.1.8",
-    "authlib==1.9.10",
-    "requests==2.34.2",
-    "requests-oauthlib==2.0.0",
-];
 const OAUTH4WEBAPI: &str = "3.8.8";
 /// Names under which Debian, others and people who install by hand have it.
 const CHROMIUM: [&str; 4] = [
@@ -27,7 +19,7 @@ const CHROMIUM: [&str; 4] = [
 
 /// Every flow, on SQLite without a cluster. Pictures of the pages are left under the build directory.
 pub fn check(cluster: Option<&Cluster>) -> Result {
-    let programs = install::python_packages("browser", &PACKAGES)?;
+    let programs = install::python()?;
     let modules = install::from_npm("oauth4webapi", OAUTH4WEBAPI)?;
     let chromium = chromium()?;
     let pictures = target()?.join("pictures");

@@ -42,8 +42,23 @@ pub fn from_pypi(package: &str, version: &str) -> Result<PathBuf> {
     )
 }
 
+/// One environment for the tests in a browser and for the OAuth clients: what drives the browser, the judge of
+/// accessibility, and OAuth clients written by others.
+const PYTHON_PACKAGES: [&str; 5] = [
+    "playwright==1.65.2",
+    "axe-playwright-python==0.1.8",
+    "authlib==1.9.10",
+    "requests==2.34.2",
+    "requests-oauthlib==2.0.0",
+];
+
+/// The programs of that environment, `python` among them.
+pub fn python() -> Result<PathBuf> {
+    python_packages("browser", &PYTHON_PACKAGES)
+}
+
 /// The same for several packages, each named with its version.
-pub fn python_packages(name: &str, packages: &[&str]) -> Result<PathBuf> {
+fn python_packages(name: &str, packages: &[&str]) -> Result<PathBuf> {
     let venv = target()?.join(format!("judges/{name}"));
     let complete = venv.join("complete");
     let all = packages.join("\n");

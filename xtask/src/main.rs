@@ -25,7 +25,7 @@ type Result<T = ()> = std::result::Result<T, String>;
 const USAGE: &str = "\
 cargo xtask test [FILTER] [--engine sqlite|postgres|both] [--keep-going] [--deny] [--skip-STEP]…
     Everything CI checks. With FILTER, only the tests whose name contains it.
-    Steps: fmt tidy clippy build sqlite postgres deny contract browser.
+    Steps: fmt tidy clippy fuzz build sqlite postgres deny contract browser.
     --deny installs cargo-deny if it is missing (minutes); CI=true implies it.
 cargo xtask tidy
     Only our own source rules (docs/STYLE.md); under a second.
@@ -38,6 +38,8 @@ cargo xtask judge [oauth] [--engine sqlite|postgres] [--examples N]
     the OAuth clients of others instead; `test` runs both.
 cargo xtask openapi
     Writes docs/openapi.json from the program.
+cargo xtask record
+    Writes src/docs/recorded.json, the examples of /docs, from what the program answers.
 cargo xtask advisories
     Asks RustSec about our dependencies (needs github.com).
 cargo xtask fuzz [--seconds N]
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(args),
         "judge" => judges::run(args),
         "openapi" => openapi::write(),
+        "record" => openapi::record(),
         "advisories" => deny::advisories(),
         "fuzz" => fuzz::run(args),
         "help" | "--help" | "-h" => {

@@ -16,6 +16,14 @@ pub fn write() -> Result {
     fs::write(file(), document()?).map_err(|e| format!("{}: {e}", file().display()))
 }
 
+/// `cargo xtask record`: writes `src/docs/recorded.json`, the examples of `/docs`, from what the program answers.
+pub fn record() -> Result {
+    let mut recording = cargo();
+    recording.args(["test", "--test", "it", "recorded::every_operation"]);
+    recording.env_remove("TEST_DATABASE_URL");
+    run(recording.env("TRADEPOST_RECORD", "1"))
+}
+
 /// Fails if the committed file is not what the built program prints, byte for byte.
 pub fn check() -> Result {
     let document = document()?;

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 use crate::postgres::{Cluster, Purpose};
 use crate::process::{cargo, run as run_command};
 use crate::steps::{Outcome, Steps};
-use crate::{Result, browser, deny, disk, judges, openapi, tidy};
+use crate::{Result, browser, deny, disk, fuzz, judges, openapi, tidy};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
@@ -25,8 +25,8 @@ impl Engine {
 }
 
 /// The steps that `--skip-STEP` can name.
-const STEPS: [&str; 9] = [
-    "fmt", "tidy", "clippy", "build", "sqlite", "postgres", "deny", "contract", "browser",
+const STEPS: [&str; 10] = [
+    "fmt", "tidy", "clippy", "fuzz", "build", "sqlite", "postgres", "deny", "contract", "browser",
 ];
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -109,6 +109,7 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
             "fmt" => done(run_command(cargo().args(["fmt", "--all", "--check"]))),
             "tidy" => done(tidy::run()),
             "clippy" => done(run_command(&mut clippy())),
+            "fuzz" => done(fuzz::check()),
             "build" => done(run_command(&mut build())),
             "sqlite" => done(counts.count(&mut tests_on_sqlite(&options.filter))),
             "postgres" => {

@@ -11,11 +11,6 @@ use crate::postgres::Cluster;
 use crate::process::{output, target, tradepost};
 use crate::{Result, install, process};
 
-const PYTHON: [&str; 3] = [
-    "authlib==1.9.10",
-    "requests-oauthlib==2.0.0",
-    "requests==2.32.5",
-];
 const OAUTH4WEBAPI: &str = "3.8.8";
 const JUDGE_PY: &str = include_str!("oauth/judge.py");
 const JUDGE_MJS: &str = include_str!("oauth/judge.mjs");
@@ -24,7 +19,7 @@ const SCOPES: [&str; 4] = ["--scope", "products:read", "--scope", "tokens:intros
 
 /// Runs them all. SQLite without a cluster.
 pub(super) fn judge(cluster: Option<&Cluster>) -> Result {
-    let python = install::python_packages("oauth-clients", &PYTHON)?.join("python");
+    let python = install::python()?.join("python");
     let node = install::from_npm("oauth4webapi", OAUTH4WEBAPI)?;
     let dir = target()?.join("judges/oauth");
     let server = Server::start(&dir, cluster)?;
