@@ -235,6 +235,8 @@ impl Recorder {
             rest = &rest[word.len()..];
             match word.split_once('_') {
                 Some(("cli", id)) if id.len() >= 16 => out.push_str("YOUR_CLIENT_ID"),
+                Some(("reg", id)) if id.len() == 43 => out.push_str("YOUR_INITIAL_TOKEN"),
+                Some(("rat", id)) if id.len() == 43 => out.push_str("YOUR_REGISTRATION_TOKEN"),
                 Some((prefix, id)) if id.len() == 26 && id.starts_with('0') => {
                     let next = format!("{prefix}_01hdr5z7k0{:016}", self.stands_for.len() + 1);
                     let known = self.stands_for.entry(word.to_owned());
@@ -278,7 +280,7 @@ fn cut(text: &str) -> Value {
 
 impl Recorder {
     async fn start() -> Recorder {
-        let app = TestApp::start().await;
+        let app = TestApp::start_with(|config| config.client_registration = true).await;
         let told = tradepost::demo::fill(&app, &app.config.public_url).await;
         told.expect("sample data");
         let (id, secret) = app.credentials(&Scopes::all().to_string()).await;
@@ -364,6 +366,42 @@ impl Recorder {
         ] {
             self.public(op, path).await;
         }
+    }
+
+    /// A client that registers itself, looks after itself, and goes.
+    async fn registration(&mut self) {
+        let (initial, _) =
+            crate::oauth::dynamic::initial(&self.app, "products:read", 3, false).await;
+        let bearer = |token: &str| format!("Bearer {token}");
+        let mut client = json!({ "client_name": "Stock clock", "redirect_uris": ["https://clock.example/callback"],
+            "grant_types": ["authorization_code", "refresh_token"], "scope": "products:read" });
+        let path = "/oauth/register";
+        let new = |body: &Value, token: &str| {
+            let asked = ask("registerClient", path).header("Authorization", &bearer(token));
+            asked.body(body.clone())
+        };
+        let made = self.take(201, new(&client, &initial)).await.body;
+        let mut elsewhere = client.clone();
+        elsewhere["redirect_uris"] = json!(["http://clock.example/callback"]);
+        self.take(400, new(&elsewhere, &initial)).await;
+        self.take(401, new(&client, "wrong")).await;
+        let text = |name: &str| made[name].as_str().expect("text").to_owned();
+        let (id, own) = (text("client_id"), text("registration_access_token"));
+        self.secrets
+            .extend([initial, own.clone(), id.clone(), text("client_secret")]);
+        let path = format!("{path}/{id}");
+        let with = |op, token: &str| ask(op, path.as_str()).header("Authorization", &bearer(token));
+        self.take(200, with("getRegistration", &own)).await;
+        self.take(401, with("getRegistration", "wrong")).await;
+        client["client_id"] = json!(id);
+        client["client_name"] = json!("Clock");
+        let changed = with("updateRegistration", &own).body(client.clone());
+        self.take(200, changed).await;
+        client["token_endpoint_auth_method"] = json!("none");
+        let changed = with("updateRegistration", &own).body(client);
+        self.take(400, changed).await;
+        self.take(204, with("deleteRegistration", &own)).await;
+        self.take(401, with("deleteRegistration", &own)).await;
     }
 
     /// A success, and the refusal that each operation has for a misspelt parameter.
@@ -613,6 +651,7 @@ fn file() -> std::path::PathBuf {
 async fn every_operation_answers_as_the_reference_shows() {
     let mut recorder = Recorder::start().await;
     recorder.authentication().await;
+    recorder.registration().await;
     recorder.users().await;
     recorder.products().await;
     recorder.inventory().await;
