@@ -48,6 +48,7 @@ async function privateKey(alg) {
   const jwk = settings.private_keys[alg]
   const algorithm = {
     ES256: { name: 'ECDSA', namedCurve: 'P-256' },
+    EdDSA: { name: 'Ed25519' }, // and so it calls it in what it signs (RFC 9864)
     RS256: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
   }[alg]
   const { alg: _, use: __, key_ops: ___, ...bare } = jwk
@@ -76,7 +77,7 @@ const checks = {
   },
 
   async private_key_jwt() {
-    for (const alg of ['ES256', 'RS256']) {
+    for (const alg of ['ES256', 'EdDSA', 'RS256']) {
       const way = oauth.PrivateKeyJwt(await privateKey(alg))
       const { access_token } = await grant(signing_client, way)
       assert.equal((await call(access_token)).status, 200)
@@ -84,17 +85,19 @@ const checks = {
   },
 
   async dpop() {
-    const keys = await oauth.generateKeyPair('ES256')
-    const client = { client_id: dpop_client.client_id }
-    const DPoP = oauth.DPoP(client, keys)
-    const token = await grant(dpop_client, basic(dpop_client), { DPoP })
-    assert.equal(token.token_type, 'dpop')
-    assert.equal((await call(token.access_token, { DPoP })).status, 200)
-    assert.equal((await call(token.access_token, { DPoP })).status, 200)
-    // As Bearer, and with another key.
-    await assert.rejects(call(token.access_token), oauth.WWWAuthenticateChallengeError)
-    const other = oauth.DPoP(client, await oauth.generateKeyPair('ES256'))
-    await assert.rejects(call(token.access_token, { DPoP: other }), oauth.WWWAuthenticateChallengeError)
+    for (const alg of ['ES256', 'Ed25519']) {
+      const keys = await oauth.generateKeyPair(alg)
+      const client = { client_id: dpop_client.client_id }
+      const DPoP = oauth.DPoP(client, keys)
+      const token = await grant(dpop_client, basic(dpop_client), { DPoP })
+      assert.equal(token.token_type, 'dpop')
+      assert.equal((await call(token.access_token, { DPoP })).status, 200)
+      assert.equal((await call(token.access_token, { DPoP })).status, 200)
+      // As Bearer, and with another key.
+      await assert.rejects(call(token.access_token), oauth.WWWAuthenticateChallengeError)
+      const other = oauth.DPoP(client, await oauth.generateKeyPair(alg))
+      await assert.rejects(call(token.access_token, { DPoP: other }), oauth.WWWAuthenticateChallengeError)
+    }
     await assert.rejects(grant(dpop_client, basic(dpop_client)), oauth.ResponseBodyError)
   },
 
