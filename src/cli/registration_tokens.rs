@@ -8,7 +8,7 @@ use crate::dashboard::store::{Doer, note};
 use crate::oauth::dynamic::store::{self, StoredToken};
 use crate::oauth::dynamic::token::InitialToken;
 use crate::oauth::{Scope, Scopes};
-use platform::clock::{Clock, Timestamp};
+use platform::clock::Clock;
 use platform::db::DbError;
 use platform::id::new_id;
 use serde_json::{Value, json};
@@ -72,15 +72,6 @@ pub(super) async fn run(command: Command, config: &Config) -> Result<ExitCode, F
     Ok(ExitCode::SUCCESS)
 }
 
-fn operator(now: Timestamp) -> Doer<'static> {
-    Doer {
-        actor: "operator",
-        who: "command line",
-        address: "",
-        now,
-    }
-}
-
 async fn create(args: Create, config: &Config) -> Result<(), Failure> {
     let db = database(config).await?;
     let now = Clock::system().now();
@@ -100,7 +91,13 @@ async fn create(args: Create, config: &Config) -> Result<(), Failure> {
         .write(async move |tx| {
             store::insert_token(tx, &stored, &hash).await?;
             let object = ("registration_token", stored.id.as_str());
-            note(tx, operator(now), "registration_token.created", object).await
+            note(
+                tx,
+                Doer::operator(now),
+                "registration_token.created",
+                object,
+            )
+            .await
         })
         .await;
     made?;
@@ -171,7 +168,13 @@ async fn revoke(args: Revoke, config: &Config) -> Result<(), Failure> {
             let revoked = store::revoke_token(tx, &id, now).await?;
             if revoked {
                 let object = ("registration_token", id.as_str());
-                note(tx, operator(now), "registration_token.revoked", object).await?;
+                note(
+                    tx,
+                    Doer::operator(now),
+                    "registration_token.revoked",
+                    object,
+                )
+                .await?;
             }
             Ok(revoked)
         })

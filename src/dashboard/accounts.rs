@@ -144,6 +144,22 @@ async fn use_link(tx: &mut Tx, hash: &str, now: Timestamp) -> Result<(), Account
     }
 }
 
+/// Signs somebody in: ends the session that their browser brought along, notes the `deed`, and begins another one.
+pub async fn sign_in(
+    tx: &mut Tx,
+    staff: &Staff,
+    deed: &str,
+    (brought, device): (Option<&str>, &Device),
+    now: Timestamp,
+) -> Result<Secret<String>, DbError> {
+    if let Some(hash) = brought {
+        store::end_session_of(tx, hash).await?;
+    }
+    let object = ("staff", staff.id.as_str());
+    store::note(tx, staff.doer(device, now), deed, object).await?;
+    begin_session(tx, &staff.id, device, now).await
+}
+
 /// Begins a session and returns its token, which is always a new one.
 pub async fn begin_session(
     tx: &mut Tx,
@@ -186,16 +202,6 @@ pub async fn choose_password(
     Ok(Some(begin_session(tx, &owner.id, device, now).await?))
 }
 
-/// Who acts on the command line.
-fn operator(now: Timestamp) -> Doer<'static> {
-    Doer {
-        actor: "operator",
-        who: "command line",
-        address: "",
-        now,
-    }
-}
-
 /// Makes an account and the link by which its owner chooses a password.
 pub async fn invite(
     tx: &mut Tx,
@@ -203,7 +209,7 @@ pub async fn invite(
     role: Role,
     now: Timestamp,
 ) -> Result<OneTimeLink, AccountError> {
-    let staff = make(tx, operator(now), email, role).await?;
+    let staff = make(tx, Doer::operator(now), email, role).await?;
     Ok(link_for(tx, &staff, now).await?)
 }
 
@@ -244,7 +250,7 @@ async fn known(tx: &mut Tx, email: &str) -> Result<Staff, AccountError> {
 /// The link by which somebody chooses another password. The old one works until then.
 pub async fn reset(tx: &mut Tx, email: &str, now: Timestamp) -> Result<OneTimeLink, AccountError> {
     let staff = known(tx, email).await?;
-    ask_reset(tx, operator(now), &staff).await?;
+    ask_reset(tx, Doer::operator(now), &staff).await?;
     Ok(make_link(tx, LinkKind::Reset, Some(&staff.id), now).await?)
 }
 
@@ -262,7 +268,7 @@ pub async fn forget_codes(tx: &mut Tx, email: &str, now: Timestamp) -> Result<()
     let staff = known(tx, email).await?;
     second::turn_off(tx, &staff.id, now).await?;
     let object = ("staff", staff.id.as_str());
-    Ok(store::note(tx, operator(now), "staff.codes_turned_off", object).await?)
+    Ok(store::note(tx, Doer::operator(now), "staff.codes_turned_off", object).await?)
 }
 
 /// Removes the passkeys of somebody, of whom others may have added one; how many there were.
@@ -274,14 +280,14 @@ pub async fn forget_passkeys(
     let staff = known(tx, email).await?;
     let count = passkeys::store::remove_all(tx, &staff.id).await?;
     let object = ("staff", staff.id.as_str());
-    store::note(tx, operator(now), "staff.passkeys_removed", object).await?;
+    store::note(tx, Doer::operator(now), "staff.passkeys_removed", object).await?;
     Ok(count)
 }
 
 /// Closes an account for good: its sessions and links end with it, and so does what its owner allowed apps.
 pub async fn disable(tx: &mut Tx, email: &str, now: Timestamp) -> Result<(), AccountError> {
     let staff = known(tx, email).await?;
-    close(tx, operator(now), staff.id.as_str()).await
+    close(tx, Doer::operator(now), staff.id.as_str()).await
 }
 
 /// As [`disable`], by whoever.

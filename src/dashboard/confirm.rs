@@ -1,5 +1,5 @@
-//! Before what matters most the password (and a code, where codes are on), or a passkey, is asked for once more. The question carries the form that it interrupts, so
-//! that nothing typed is lost and no JavaScript is needed.
+//! Before what matters most the password (and a code, where codes are on) or a passkey is asked for once more. The question
+//! carries the form that it interrupts, so that nothing typed is lost. The password needs no JavaScript.
 
 use super::api::sign_in::pause_page;
 use super::fields::Fields;
@@ -138,8 +138,8 @@ async fn own_passkey(
     let used: std::result::Result<bool, DbError> = app
         .db
         .write(async move |tx| {
-            Ok(passkeys::store::use_challenge(tx, &challenge, now).await?
-                && passkeys::store::note_use(tx, &own.id, seen, now).await?)
+            let answer = (&challenge, own.id.as_str(), seen);
+            passkeys::store::use_answer(tx, answer, now).await
         })
         .await;
     Ok(if used? { Own::Right } else { Own::Wrong })

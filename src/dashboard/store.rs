@@ -450,6 +450,18 @@ pub struct Doer<'a> {
     pub now: Timestamp,
 }
 
+impl Doer<'_> {
+    /// Whoever runs the command line.
+    pub fn operator(now: Timestamp) -> Doer<'static> {
+        Doer {
+            actor: "operator",
+            who: "command line",
+            address: "",
+            now,
+        }
+    }
+}
+
 /// Adds to the audit log.
 pub async fn note(
     tx: &mut Tx,

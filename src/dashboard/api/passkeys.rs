@@ -232,18 +232,12 @@ async fn begin_session(
         .db
         .write(async move |tx| {
             let staff = &used.staff;
-            if !passkeys::store::use_challenge(tx, &used.challenge, now).await?
-                || !passkeys::store::note_use(tx, &used.passkey, used.seen, now).await?
-            {
+            let answer = (&used.challenge, used.passkey.as_str(), used.seen);
+            if !passkeys::store::use_answer(tx, answer, now).await? {
                 return Ok(None);
             }
-            if let Some(hash) = brought {
-                store::end_session_of(tx, &hash).await?;
-            }
-            let object = ("staff", staff.id.as_str());
-            let doer = staff.doer(&device, now);
-            store::note(tx, doer, "staff.signed_in_by_passkey", object).await?;
-            let token = accounts::begin_session(tx, &staff.id, &device, now).await?;
+            let (deed, place) = ("staff.signed_in_by_passkey", (brought.as_deref(), &device));
+            let token = accounts::sign_in(tx, staff, deed, place, now).await?;
             Ok(Some(token))
         })
         .await;

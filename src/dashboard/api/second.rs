@@ -120,11 +120,8 @@ async fn begin_session(
                 }
                 Code::Right => {}
             }
-            if let Some(hash) = brought {
-                store::end_session_of(tx, &hash).await?;
-            }
-            store::note(tx, doer, "staff.signed_in", object).await?;
-            let token = accounts::begin_session(tx, &staff.id, &device, now).await?;
+            let place = (brought.as_deref(), &device);
+            let token = accounts::sign_in(tx, staff, "staff.signed_in", place, now).await?;
             Ok(Some(token))
         })
         .await;

@@ -189,18 +189,8 @@ async fn begin(
     let begun: std::result::Result<_, DbError> = app
         .db
         .write(async move |tx| {
-            if let Some(hash) = brought {
-                store::end_session_of(tx, &hash).await?;
-            }
-            let doer = Doer {
-                actor: staff.id.as_str(),
-                who: &staff.email,
-                address: &device.address,
-                now,
-            };
-            let object = ("staff", staff.id.as_str());
-            store::note(tx, doer, "staff.signed_in", object).await?;
-            accounts::begin_session(tx, &staff.id, &device, now).await
+            let place = (brought.as_deref(), &device);
+            accounts::sign_in(tx, &staff, "staff.signed_in", place, now).await
         })
         .await;
     Ok(begun?)

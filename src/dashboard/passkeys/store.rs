@@ -91,11 +91,20 @@ pub async fn insert(
 }
 
 /// Notes the use of a passkey; `false` when it is gone, or was used meanwhile by who counts further.
-pub async fn note_use(tx: &mut Tx, id: &str, seen: Use, now: Timestamp) -> Result<bool, DbError> {
+async fn note_use(tx: &mut Tx, id: &str, seen: Use, now: Timestamp) -> Result<bool, DbError> {
     let sql = "UPDATE staff_passkeys SET sign_count = $2, is_synced = $3, last_used_at = $4
         WHERE id = $1 AND (sign_count < $2 OR (sign_count = 0 AND $2 = 0))";
     let params = params![id, seen.sign_count, seen.is_synced, now];
     Ok(tx.execute(sql, params).await? > 0)
+}
+
+/// Uses the answer of a passkey up: its challenge, and what it counts; `false` when it was used before.
+pub async fn use_answer(
+    tx: &mut Tx,
+    (challenge, id, seen): (&Challenge, &str, Use),
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    Ok(use_challenge(tx, challenge, now).await? && note_use(tx, id, seen, now).await?)
 }
 
 /// Removes one passkey of an account; whether there was one.
