@@ -15,6 +15,6 @@ CREATE UNIQUE INDEX oauth_registration_tokens_hash ON oauth_registration_tokens 
 ALTER TABLE oauth_clients ADD COLUMN registered_with TEXT;      -- the id of that token; NULL for clients made by people
 ALTER TABLE oauth_clients ADD COLUMN registration_hash TEXT;    -- SHA-256 of the token by which it looks after itself
 ALTER TABLE oauth_clients ADD COLUMN about TEXT;                -- what else it says of itself: JSON
-ALTER TABLE oauth_clients ADD COLUMN last_used_at BIGINT;       -- when it last got a token, to about ten seconds
+ALTER TABLE oauth_clients ADD COLUMN last_used_at BIGINT;       -- when it last got a token without a secret
 ALTER TABLE oauth_clients ADD COLUMN first_token_at BIGINT;     -- noted of clients that registered themselves
 CREATE INDEX oauth_clients_registered ON oauth_clients (first_token_at, created_at) WHERE registered_with IS NOT NULL;

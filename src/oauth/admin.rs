@@ -55,7 +55,7 @@ pub struct ListedClient {
     pub dpop_bound: bool,
     /// Whether it registered itself.
     pub registered_itself: bool,
-    /// When it last got a token, whatever it showed for it, to about ten seconds.
+    /// When it last got a token without a secret, to about ten seconds; its secrets have their own.
     pub last_used_at: Option<Timestamp>,
 }
 

@@ -425,7 +425,7 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
     if request.grant_type == GrantType::ClientCredentials {
         let scopes = client.scopes.narrow(request.scope.as_deref())?;
         let answer = sign(app, Grant { scopes, ..grant }, asked.now).await?;
-        note_token(app, &client, &request.client, asked.now).await?;
+        note_token(app, &client, (&request.client, &secret_id), asked.now).await?;
         return Ok(answer);
     }
     let party = Party {
@@ -444,7 +444,7 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
         ..grant
     };
     let mut answer = sign(app, grant, asked.now).await?;
-    note_token(app, &client, &request.client, asked.now).await?;
+    note_token(app, &client, (&request.client, &secret_id), asked.now).await?;
     let refresh_token = allowed.refresh_token.as_ref();
     answer.refresh_token = refresh_token.map(|token| token.expose().to_owned());
     Ok(answer)
@@ -454,10 +454,13 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
 async fn note_token(
     app: &App,
     client: &Client,
-    credentials: &Credentials,
+    (credentials, secret_id): (&Credentials, &str),
     now: Timestamp,
 ) -> Result<(), OAuthError> {
-    app.oauth.note_client(&client.id, now);
+    // Otherwise the secret's own last use says it.
+    if secret_id.is_empty() {
+        app.oauth.note_client(&client.id, now);
+    }
     let noted = dynamic::note_token(app, client, now).await;
     match noted.map_err(|error| unavailable(&error))? {
         true => Ok(()),

@@ -183,7 +183,7 @@ pub struct Client {
     pub registered_with: Option<String>,
     /// When it got its first access token; known of those that registered themselves.
     pub first_token_at: Option<Timestamp>,
-    /// When it last got a token, to about ten seconds.
+    /// When it last got a token without a secret, to about ten seconds.
     pub last_used_at: Option<Timestamp>,
 }
 

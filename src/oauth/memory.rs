@@ -205,7 +205,7 @@ impl OAuth {
         self.note(&secret.id, now);
     }
 
-    /// Notes that a client got a token, whatever it showed for it.
+    /// Notes that a client got a token without showing a secret.
     pub fn note_client(&self, id: &ClientId, now: Timestamp) {
         self.note(id.as_str(), now);
     }

@@ -177,7 +177,6 @@ fn state(client: &ListedClient, now: Timestamp) -> Badge {
 }
 
 fn used(client: &ListedClient) -> Option<Timestamp> {
-    // Of times before clients were noted too, secrets alone know.
     let secrets = client.secrets.iter();
     let secrets = secrets.filter_map(|secret| secret.last_used_at);
     secrets.chain(client.last_used_at).max()
