@@ -124,7 +124,7 @@ pub async fn register(State(app): State<App>, request: Request) -> Response {
 pub async fn get(State(app): State<App>, Path(id): Path, request: Request) -> Response {
     let read = async {
         let managed = Managed::read(&app, &id, request).await?;
-        Ok(managed.shown(&app, StatusCode::OK))
+        Ok(managed.shown(&app, &managed.metadata()))
     };
     let read = read.await;
     answer(&app, read)
@@ -316,12 +316,22 @@ impl Managed {
         }
     }
 
-    fn shown(&self, app: &App, status: StatusCode) -> Reply {
+    fn shown(&self, app: &App, metadata: &Metadata) -> Reply {
         let made = (&self.client.id, self.client.created_at.as_microsecond());
-        Reply::json(
-            status,
-            &shown(app, made, self.token.expose(), &self.metadata()),
-        )
+        let shown = shown(app, made, self.token.expose(), metadata);
+        Reply::json(StatusCode::OK, &shown)
+    }
+
+    /// Whether the secret in a change is one of its own.
+    fn knows_secret(&self, json: &Map<String, Value>) -> bool {
+        let secret = json.get("client_secret").and_then(Value::as_str);
+        let hash = secret.and_then(crate::oauth::client::ClientSecret::parse);
+        let hash = hash.map(|secret| secret.hash());
+        self.client.secrets.iter().any(|known| {
+            hash.as_ref().is_some_and(|hash| {
+                platform::secrets::equal(known.hash.as_bytes(), hash.as_bytes())
+            })
+        })
     }
 }
 
@@ -356,9 +366,10 @@ async fn change(app: &App, id: &str, request: Request) -> Result<Reply, OAuthErr
         return Err(OAuthError::InvalidClientMetadata(text));
     }
     let (id, now) = (managed.client.id.clone(), managed.asked.now);
+    let stored = metadata.clone();
     let updated = app
         .db
-        .write(async move |tx| super::update(tx, &id, &metadata, now).await);
+        .write(async move |tx| super::update(tx, &id, &stored, now).await);
     if !updated
         .await
         .map_err(|error: DbError| unavailable(&error))?
@@ -366,31 +377,8 @@ async fn change(app: &App, id: &str, request: Request) -> Result<Reply, OAuthErr
         return Err(OAuthError::InvalidToken);
     }
     app.nudge.send();
-    let id = managed.client.id.clone();
-    let client = app.oauth.client_afresh(&app.db, &id, now).await;
-    let client = client.map_err(|error| unavailable(&error))?;
-    let read =
-        async { store::find_managed(&mut app.db.read().await?, &id, &managed.token.hash()).await };
-    let kept = read.await.map_err(|error: DbError| unavailable(&error))?;
-    let (client, kept) = client.zip(kept).ok_or(OAuthError::InvalidToken)?;
-    let managed = Managed {
-        client: (*client).clone(),
-        kept,
-        ..managed
-    };
-    Ok(managed.shown(app, StatusCode::OK))
-}
-
-impl Managed {
-    /// Whether the secret in a change is one of its own.
-    fn knows_secret(&self, json: &Map<String, Value>) -> bool {
-        let secret = json.get("client_secret").and_then(Value::as_str);
-        let hash = secret.and_then(crate::oauth::client::ClientSecret::parse);
-        let hash = hash.map(|secret| secret.hash());
-        self.client.secrets.iter().any(|known| {
-            hash.as_ref().is_some_and(|hash| {
-                platform::secrets::equal(known.hash.as_bytes(), hash.as_bytes())
-            })
-        })
-    }
+    // In force here at once; other nodes remember what it was for a second at most.
+    let afresh = app.oauth.client_afresh(&app.db, &managed.client.id, now);
+    afresh.await.map_err(|error| unavailable(&error))?;
+    Ok(managed.shown(app, &metadata))
 }
