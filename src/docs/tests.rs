@@ -246,6 +246,13 @@ fn what_was_recorded_is_shown_and_made_into_code() {
     ] {
         assert!(section.contains(part), "{part}");
     }
+    let other = page.split("<section id=\"registerClient\"").nth(1).unwrap();
+    let curl = other.split("data-language=\"curl\">").nth(1).unwrap();
+    let curl = curl.split("</pre>").next().unwrap();
+    assert!(
+        curl.contains("YOUR_INITIAL_TOKEN") && !curl.contains("$TOKEN"),
+        "{curl}"
+    );
 }
 
 #[test]
