@@ -12,6 +12,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use tradepost::app::App;
 use tradepost::config::Config;
+use tradepost::oauth::flows::registration::{Registration, register};
+use tradepost::oauth::request::GrantType;
 use tradepost::oauth::{NewClient, Scopes, create_client};
 use tradepost::router::stack;
 
@@ -97,6 +99,19 @@ impl TestApp {
             stack: self.stack.clone(),
             token: Some(token.into()),
         }
+    }
+
+    /// A new client with these scopes that may also let in devices: its id and secret.
+    pub async fn credentials_for_devices(&self, scopes: &str) -> (String, String) {
+        let (id, secret) = self.credentials(scopes).await;
+        let flows = [GrantType::ClientCredentials, GrantType::DeviceCode];
+        let flows = Registration::new(flows, Vec::new(), false).expect("flows that go together");
+        let (client, now) = (id.parse().expect("an id"), self.clock.now());
+        let set = self
+            .db
+            .write(async move |tx| register(tx, &client, &flows, now).await);
+        set.await.expect("a client with flows");
+        (id, secret)
     }
 
     /// A new client's id and secret.

@@ -9,8 +9,6 @@ use std::io::BufRead;
 use std::path::Path;
 use std::process::{Command, Output};
 use tradepost::oauth::Scopes;
-use tradepost::oauth::flows::registration::{Registration, register};
-use tradepost::oauth::request::GrantType;
 use tradepost::openapi;
 
 const README: &str = include_str!("../../README.md");
@@ -319,16 +317,11 @@ async fn each_body_that_the_reference_shows_can_be_sent() {
     let told = tradepost::demo::fill(&app, &app.config.public_url).await;
     told.expect("sample data");
     let shop = app.client(&Scopes::all().to_string()).await;
-    let (id, secret) = app.credentials("users:read tokens:introspect").await;
+    let (id, secret) = app
+        .credentials_for_devices("users:read tokens:introspect")
+        .await;
     let (initial, _) = crate::oauth::dynamic::initial(&app, "products:read", 9, false).await;
     let mut registered = Value::Null;
-    let flows = [GrantType::ClientCredentials, GrantType::DeviceCode];
-    let flows = Registration::new(flows, Vec::new(), false).expect("flows that go together");
-    let (client, now) = (id.parse().expect("an id"), app.clock.now());
-    let set = app
-        .db
-        .write(async move |tx| register(tx, &client, &flows, now).await);
-    set.await.expect("a client with flows");
     // One with a single variant, as the example of a change has it.
     let product = shop.get("/v2/products?sku=PEN-FOUNTAIN").await.json()[0]["id"].clone();
     let order = json!({ "email": "ada@example.com", "currency": "USD", "items": [{ "sku": "MUG-BLUE", "quantity": 1 }] });

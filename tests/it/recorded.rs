@@ -9,8 +9,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 use tradepost::oauth::Scopes;
-use tradepost::oauth::flows::registration::{Registration, register};
-use tradepost::oauth::request::GrantType;
 use tradepost::openapi;
 
 /// Longer answers are cut: they are files or pages, and the first lines show what they are.
@@ -283,14 +281,9 @@ impl Recorder {
         let app = TestApp::start_with(|config| config.client_registration = true).await;
         let told = tradepost::demo::fill(&app, &app.config.public_url).await;
         told.expect("sample data");
-        let (id, secret) = app.credentials(&Scopes::all().to_string()).await;
-        let flows = [GrantType::ClientCredentials, GrantType::DeviceCode];
-        let flows = Registration::new(flows, Vec::new(), false).expect("flows that go together");
-        let (client, now) = (id.parse().expect("an id"), app.clock.now());
-        let set = app
-            .db
-            .write(async move |tx| register(tx, &client, &flows, now).await);
-        set.await.expect("a client with flows");
+        let (id, secret) = app
+            .credentials_for_devices(&Scopes::all().to_string())
+            .await;
         let document = openapi::document(&app.config.public_url);
         Recorder {
             shop: app.anonymous(),

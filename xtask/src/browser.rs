@@ -8,7 +8,6 @@ use crate::postgres::Cluster;
 use crate::process::{find, root, run, target, tradepost};
 use crate::{Result, install};
 
-const OAUTH4WEBAPI: &str = "3.8.8";
 /// Names under which Debian, others and people who install by hand have it.
 const CHROMIUM: [&str; 4] = [
     "chromium",
@@ -20,7 +19,7 @@ const CHROMIUM: [&str; 4] = [
 /// Every flow, on SQLite without a cluster. Pictures of the pages are left under the build directory.
 pub fn check(cluster: Option<&Cluster>) -> Result {
     let programs = install::python()?;
-    let modules = install::from_npm("oauth4webapi", OAUTH4WEBAPI)?;
+    let modules = install::oauth4webapi()?;
     let chromium = chromium()?;
     let pictures = target()?.join("pictures");
     let mut tests = Command::new(programs.join("python"));

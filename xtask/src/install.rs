@@ -42,6 +42,11 @@ pub fn from_pypi(package: &str, version: &str) -> Result<PathBuf> {
     )
 }
 
+/// The folder of oauth4webapi, which the tests in a browser and the OAuth clients share.
+pub fn oauth4webapi() -> Result<PathBuf> {
+    from_npm("oauth4webapi", "3.8.8")
+}
+
 /// One environment for the tests in a browser and for the OAuth clients: what drives the browser, the judge of
 /// accessibility, and OAuth clients written by others.
 const PYTHON_PACKAGES: [&str; 5] = [

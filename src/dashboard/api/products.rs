@@ -146,6 +146,7 @@ struct LowRow {
 #[template(path = "products_low.html")]
 struct LowPage {
     frame: Frame,
+    views: Tabs,
     rows: Vec<LowRow>,
     limit: i64,
     next: String,
@@ -157,6 +158,7 @@ async fn low(app: &App, signed_in: &SignedIn, uri: &Uri, asked: &Fields) -> Resu
     let page = page_of(app, uri, asked.some("cursor"))?;
     let mut tx = app.db.read().await?;
     let mut found = figures::low_stock(&mut tx, page.after_time_and_id(), page.fetch()).await?;
+    let own = dashboard::views(&mut tx, &signed_in.staff.id, PRODUCTS.name).await?;
     let more = page.cut(&mut found);
     let last = found.last().filter(|_| more);
     let last = last.map(|low| vec![low.available.to_string(), low.variant_id.to_string()]);
@@ -171,6 +173,7 @@ async fn low(app: &App, signed_in: &SignedIn, uri: &Uri, asked: &Fields) -> Resu
     };
     let page = LowPage {
         frame: Frame::new(&signed_in.visit, "Low stock"),
+        views: Tabs::new(&PRODUCTS, asked, own),
         limit: LOW_STOCK,
         next: next_link(app, &page, last),
         first: asked.some("cursor").is_none(),

@@ -57,8 +57,9 @@ pub struct Low {
     pub available: i64,
 }
 
-/// What is for sale and nearly gone over all locations, least first; found by the index `stock_low` of what is nearly gone at
-/// one, since what is above the limit at each is above it in sum. Begins behind `after`: how many are left of a variant, and its id.
+/// What is for sale and nearly gone over all locations, least first; found by the index `stock_low` of what is nearly gone
+/// at one, since what is above the limit at each is above it in sum. Begins behind `after`: how many are left of a variant,
+/// and its id.
 pub async fn low_stock(
     tx: &mut Tx,
     after: Option<(i64, &str)>,

@@ -449,32 +449,18 @@ async fn who_never_gets_a_token_is_forgotten() {
     machine["redirect_uris"] = json!([]);
     let used = register(&app, &token, machine.clone()).await.json();
     let unused = register(&app, &token, machine).await.json();
-    let ask = |made: &Value| json!({ "grant_type": "client_credentials", "client_id": made["client_id"], "client_secret": made["client_secret"] });
-    assert_eq!(
-        app.anonymous()
-            .post("/oauth/token", ask(&used))
-            .await
-            .status,
-        200
-    );
+    let status = async |made: &Value| {
+        let body = json!({ "grant_type": "client_credentials", "client_id": made["client_id"],
+            "client_secret": made["client_secret"] });
+        app.anonymous().post("/oauth/token", body).await.status
+    };
+    assert_eq!(status(&used).await, 200);
     forget_unused(&app, app.clock.now()).await.unwrap();
     app.clock.advance(UNUSED_MAX + SECOND);
     forget_unused(&app, app.clock.now()).await.unwrap();
     app.clock.advance(SECOND);
-    assert_eq!(
-        app.anonymous()
-            .post("/oauth/token", ask(&used))
-            .await
-            .status,
-        200
-    );
-    assert_eq!(
-        app.anonymous()
-            .post("/oauth/token", ask(&unused))
-            .await
-            .status,
-        401
-    );
+    assert_eq!(status(&used).await, 200);
+    assert_eq!(status(&unused).await, 401);
     let listed = list_clients(&mut app.db.read().await.unwrap())
         .await
         .unwrap();

@@ -11,7 +11,6 @@ use crate::postgres::Cluster;
 use crate::process::{output, target, tradepost};
 use crate::{Result, install, process};
 
-const OAUTH4WEBAPI: &str = "3.8.8";
 const JUDGE_PY: &str = include_str!("oauth/judge.py");
 const JUDGE_MJS: &str = include_str!("oauth/judge.mjs");
 /// What their clients may do; they ask for less.
@@ -20,7 +19,7 @@ const SCOPES: [&str; 4] = ["--scope", "products:read", "--scope", "tokens:intros
 /// Runs them all. SQLite without a cluster.
 pub(super) fn judge(cluster: Option<&Cluster>) -> Result {
     let python = install::python()?.join("python");
-    let node = install::from_npm("oauth4webapi", OAUTH4WEBAPI)?;
+    let node = install::oauth4webapi()?;
     let dir = target()?.join("judges/oauth");
     let server = Server::start(&dir, cluster)?;
     let script = dir.join("judge.py");
