@@ -16,6 +16,7 @@
 pub mod accounts;
 pub mod api;
 pub mod assets;
+pub mod bulk;
 pub mod chart;
 pub mod confirm;
 pub mod edited;

@@ -121,7 +121,7 @@ pub fn whole(text: &str) -> Option<i64> {
 }
 
 /// `19.99` of `USD` in minor units. More digits than the currency has are refused, not rounded.
-fn amount(text: &str, code: &str) -> Result<(i64, Currency), String> {
+pub fn amount(text: &str, code: &str) -> Result<(i64, Currency), String> {
     let currency = Currency::parse(code).map_err(|_| "expected a currency such as USD")?;
     let digits = text
         .split_once('.')

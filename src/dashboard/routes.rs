@@ -2,8 +2,8 @@
 //! see it.
 
 use super::api::{
-    account, apps, audit, authorize, credentials, customers, device, flows, forgot, home, imports,
-    jobs, order_moves, orders, passkeys, product_edit, products, requests, search, second,
+    account, apps, audit, authorize, bulk, credentials, customers, device, flows, forgot, home,
+    imports, jobs, order_moves, orders, passkeys, product_edit, products, requests, search, second,
     security, settings, setup, sign_in, stock, tail, team, try_it, variants, views,
 };
 use super::guard::guarded;
@@ -125,6 +125,9 @@ fn shop() -> Vec<Route> {
         form("/dashboard/products/new", OPERATOR, product_edit::create),
         page("/dashboard/products/import", OPERATOR, imports::get),
         form("/dashboard/products/import", OPERATOR, imports::import),
+        page("/dashboard/products/bulk", OPERATOR, bulk::choose),
+        form("/dashboard/products/bulk", OPERATOR, bulk::look),
+        form("/dashboard/products/bulk/apply", OPERATOR, bulk::apply),
         page("/dashboard/products/{id}", READ_ONLY, products::get),
         page("/dashboard/products/{id}/edit", OPERATOR, product_edit::edit),
         form("/dashboard/products/{id}/edit", OPERATOR, product_edit::update),

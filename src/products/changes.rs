@@ -48,7 +48,7 @@ pub async fn create(tx: &mut Tx, draft: Draft, actor: &str, now: Timestamp) -> R
 pub async fn update(
     tx: &mut Tx,
     id: &str,
-    mut fields: Map<String, Value>,
+    fields: Map<String, Value>,
     by: &Changer<'_>,
 ) -> Result<()> {
     let asked = Asked {
@@ -59,13 +59,7 @@ pub async fn update(
     if !by.if_match.holds(current.version) {
         return Err(stale(tx, id, by.if_match, by.now).await?);
     }
-    let shown = serde_json::to_value(&current).map_err(|error| DbError::Failed(error.into()))?;
-    let mut errors = leave_unchanged_out(&mut fields, &shown);
-    let input: ProductInput = MergePatch::read_against(&fields, &shown)?;
-    let before = Draft::of(&current)?;
-    let mut after = before.clone();
-    errors.extend(after.change(input));
-    refuse(errors)?;
+    let (before, after) = planned(&current, fields)?;
     if after != before {
         refuse_duplicates(tx, &current.id, &after).await?;
         let target = (&current.id, current.version);
@@ -75,6 +69,19 @@ pub async fn update(
             .map_err(raced)?;
     }
     Ok(())
+}
+
+/// What a merge patch would make of `current`: the product as it is and as it would be, by all rules but those
+/// that need to look at others.
+pub fn planned(current: &Product, mut fields: Map<String, Value>) -> Result<(Draft, Draft)> {
+    let shown = serde_json::to_value(current).map_err(|error| DbError::Failed(error.into()))?;
+    let mut errors = leave_unchanged_out(&mut fields, &shown);
+    let input: ProductInput = MergePatch::read_against(&fields, &shown)?;
+    let before = Draft::of(current)?;
+    let mut after = before.clone();
+    errors.extend(after.change(input));
+    refuse(errors)?;
+    Ok((before, after))
 }
 
 /// Deletes the product called `id`.

@@ -2,6 +2,7 @@
 
 mod attacks;
 pub mod browser;
+mod bulk;
 mod catalog;
 mod hostile;
 mod pages;

@@ -4,6 +4,7 @@ pub mod account;
 pub mod apps;
 pub mod audit;
 pub mod authorize;
+pub mod bulk;
 pub mod credentials;
 pub mod customers;
 pub mod device;

@@ -22,14 +22,14 @@ use axum::extract::{OriginalUri, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use platform::db::Tx;
-use platform::http::Path;
+use platform::http::{Page, PageQuery, Path};
 
 /// Longest text that is searched for, in characters, and how far a search can be paged.
 const Q_CHARS_MAX: usize = 256;
 const FOUND_MAX: i64 = 9_000;
 
 /// In the order in which they are shown.
-const STATUSES: [&str; 3] = ["active", "draft", "archived"];
+pub const STATUSES: [&str; 3] = ["active", "draft", "archived"];
 
 #[derive(Debug)]
 struct Row {
@@ -50,6 +50,8 @@ struct ProductsPage<'a> {
     frame: Frame,
     rows: Vec<Row>,
     q: &'a str,
+    /// The status that is looked for.
+    status: &'a str,
     filtered: bool,
     statuses: Vec<Choice>,
     found: Option<String>,
@@ -114,6 +116,7 @@ pub async fn list(
         frame: Frame::new(&signed_in.visit, "Products"),
         rows: found.products.iter().map(row).collect(),
         q: &q,
+        status: asked.get("status"),
         filtered: asked.some("q").is_some() || asked.some("status").is_some(),
         statuses: choices(STATUSES.into_iter(), asked.get("status")),
         found: found.total.map(count),
@@ -189,7 +192,8 @@ pub async fn find(app: &App, signed_in: &SignedIn, id: &str) -> Result<Product> 
     found.ok_or_else(|| not_found("product", id))
 }
 
-fn price_of(product: &Product) -> String {
+/// Its price as lists show it.
+pub fn price_of(product: &Product) -> String {
     match &product.price {
         Some(price) if product.variants.len() > 1 => {
             format!("from {}", money(price.amount, price.currency))
@@ -272,8 +276,50 @@ async fn searched(app: &App, q: &str, asked: &Fields) -> Result<Found> {
     })
 }
 
+/// The first `most` products of the list that `asked` filters, and whether more follow.
+pub async fn fitting(
+    app: &App,
+    uri: &Uri,
+    asked: &Fields,
+    most: usize,
+) -> Result<(Vec<ProductId>, bool)> {
+    let status = status_of(asked.get("status"));
+    let limit = Some(i64::try_from(most).unwrap_or(ROWS));
+    let q: String = asked.get("q").chars().take(Q_CHARS_MAX).collect();
+    if !q.is_empty() {
+        let query = SearchQuery {
+            q: Some(q),
+            status,
+            limit,
+            ..SearchQuery::default()
+        };
+        let results = run(app, &query, FacetRequest::default()).await?;
+        let ids: Vec<ProductId> = results
+            .hits
+            .iter()
+            .filter_map(|hit| ProductId::parse(&hit.product_id))
+            .collect();
+        let more = usize::try_from(results.total).is_ok_and(|total| total > ids.len());
+        return Ok((ids, more));
+    }
+    let query = PageQuery {
+        limit,
+        ..PageQuery::default()
+    };
+    let page = Page::new(&query, uri, &app.cursors)?;
+    let query = ListProducts {
+        status,
+        sort: Some(Sort::UpdatedDown),
+        ..ListProducts::default()
+    };
+    let mut tx = app.db.read().await?;
+    let mut heads = store::list(&mut tx, &query, &page, app.clock.now()).await?;
+    let more = page.cut(&mut heads);
+    Ok((heads.into_iter().map(|head| head.id).collect(), more))
+}
+
 /// The products called `ids`, in their order.
-async fn loaded(tx: &mut Tx, ids: &[ProductId], asked: &Asked) -> Result<Vec<Product>> {
+pub async fn loaded(tx: &mut Tx, ids: &[ProductId], asked: &Asked) -> Result<Vec<Product>> {
     let mut products = store::load(tx, ids, asked).await?;
     let place = |product: &Product| ids.iter().position(|id| *id == product.id);
     products.sort_by_key(place);

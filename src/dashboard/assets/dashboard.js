@@ -28,6 +28,26 @@ for (const select of document.querySelectorAll(".filters select")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
 
+// One box ticks all of its list, and how many are ticked is told.
+for (const label of document.querySelectorAll("[data-all]")) {
+  const all = label.querySelector("input");
+  const boxes = [...document.querySelectorAll(`input[name="${label.dataset.all}"]`)];
+  const told = document.querySelector("[data-ticked]");
+  const tell = () => {
+    const ticked = boxes.filter((box) => box.checked).length;
+    all.checked = ticked === boxes.length;
+    all.indeterminate = ticked > 0 && ticked < boxes.length;
+    if (told) told.textContent = ticked ? `${ticked} ticked` : "";
+  };
+  all.addEventListener("change", () => {
+    for (const box of boxes) box.checked = all.checked;
+    tell();
+  });
+  for (const box of boxes) box.addEventListener("change", tell);
+  addEventListener("pageshow", tell);
+  label.hidden = false;
+}
+
 // A form is sent once, however often its button is pressed.
 document.addEventListener("submit", (event) => {
   const form = event.target;

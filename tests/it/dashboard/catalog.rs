@@ -5,7 +5,7 @@ use crate::app::TestApp;
 use serde_json::{Value, json};
 use tradepost::dashboard::Role;
 
-async fn owner(app: &TestApp) -> Browser {
+pub async fn owner(app: &TestApp) -> Browser {
     browser::set_up(app).await;
     let mut owner = Browser::new(app);
     owner.sign_in(OWNER, PASSWORD).await;
@@ -29,7 +29,7 @@ async fn read(app: &TestApp, id: &Value) -> Value {
 }
 
 /// The fields of the form on a page that is sent to `action`, as a browser would send them back.
-fn form(page: &str, action: &str) -> Vec<(String, String)> {
+pub fn form(page: &str, action: &str) -> Vec<(String, String)> {
     let start = page
         .find(&format!("action=\"{action}\""))
         .unwrap_or_else(|| panic!("no form {action} in {page}"));
@@ -73,12 +73,16 @@ fn text(html: &str) -> String {
         .replace("&#38;", "&")
 }
 
-fn set(fields: &mut [(String, String)], name: &str, value: &str) {
+pub fn set(fields: &mut [(String, String)], name: &str, value: &str) {
     let field = fields.iter_mut().find(|(known, _)| known == name);
     field.unwrap_or_else(|| panic!("no field {name}")).1 = value.to_owned();
 }
 
-async fn send(browser: &mut Browser, path: &str, fields: &[(String, String)]) -> crate::app::Reply {
+pub async fn send(
+    browser: &mut Browser,
+    path: &str,
+    fields: &[(String, String)],
+) -> crate::app::Reply {
     let fields: Vec<(&str, String)> = fields
         .iter()
         .map(|(name, value)| (name.as_str(), value.clone()))

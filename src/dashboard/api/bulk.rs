@@ -1,0 +1,321 @@
+//! `/dashboard/products/bulk`: one change of many products. What is chosen, what the change would do to each, and what
+//! became of it.
+
+use super::orders::{Choice, choices};
+use super::product_edit::{change, is_of_form, told};
+use super::products;
+use crate::app::App;
+use crate::dashboard::bulk::{Bulk, FIELDS, Line, PRODUCTS_MAX, Plan, Refused};
+use crate::dashboard::edited::Values;
+use crate::dashboard::fields::Fields;
+use crate::dashboard::frame::{self, Frame};
+use crate::dashboard::show::Badge;
+use crate::dashboard::visit::{Form, SignedIn};
+use crate::error::Result;
+use crate::money::Currency;
+use crate::products::ProductId;
+use crate::products::changes;
+use crate::products::product::{Asked, Product};
+use askama::Template;
+use axum::extract::{OriginalUri, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use platform::http::{Problem, codes};
+use std::collections::BTreeMap;
+
+/// A product in the list of those that are chosen.
+#[derive(Debug)]
+struct Chosen {
+    id: String,
+    title: String,
+    status: Badge,
+    price: String,
+}
+
+#[derive(Template)]
+#[template(path = "products_bulk.html")]
+struct ChoosePage {
+    frame: Frame,
+    chosen: Vec<Chosen>,
+    /// More fit the filters than can be changed at once.
+    cut: bool,
+    typed: Values,
+    statuses: Vec<Choice>,
+    currency: String,
+    currencies: Vec<&'static str>,
+    wrong: Vec<String>,
+}
+
+/// What the change does, or did, to one product.
+#[derive(Debug)]
+struct Row {
+    id: String,
+    title: String,
+    /// What the page showed of it; the form brings it back.
+    seen: String,
+    lines: Vec<Line>,
+    more: usize,
+    /// Why it is not changed; empty when it is.
+    refused: String,
+}
+
+#[derive(Template)]
+#[template(path = "products_bulk_look.html")]
+struct LookPage {
+    frame: Frame,
+    rows: Vec<Row>,
+    refused: Vec<Row>,
+    unchanged: Vec<Row>,
+    /// Names and values of the form, sent on.
+    change: Vec<(&'static str, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "products_bulk_done.html")]
+struct DonePage {
+    frame: Frame,
+    done: usize,
+    left: Vec<Row>,
+    change: Vec<(&'static str, String)>,
+}
+
+fn invalid(detail: &str) -> Problem {
+    Problem::new(&codes::INVALID_BODY, detail)
+}
+
+/// The ids that a form or an address names, each once.
+fn ids_of<'a>(named: impl Iterator<Item = &'a str>) -> Result<Vec<ProductId>> {
+    let mut ids: Vec<ProductId> = Vec::new();
+    for id in named.filter_map(ProductId::parse) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+        if ids.len() > PRODUCTS_MAX {
+            return Err(invalid("at most 200 products are changed at once"));
+        }
+    }
+    match ids.is_empty() {
+        true => Err(invalid(
+            "choose products first: go back and tick those that are to change",
+        )),
+        false => Ok(ids),
+    }
+}
+
+async fn loaded(app: &App, signed_in: &SignedIn, ids: &[ProductId]) -> Result<Vec<Product>> {
+    let asked = Asked::plain(signed_in.visit.now());
+    products::loaded(&mut app.db.read().await?, ids, &asked).await
+}
+
+fn change_of(typed: &Fields) -> Vec<(&'static str, String)> {
+    let sent = FIELDS.map(|name| (name, typed.get(name).to_owned()));
+    let sent = sent.into_iter().filter(|(_, value)| !value.is_empty());
+    sent.collect()
+}
+
+fn choose_page(signed_in: &SignedIn, found: &[Product], typed: &Fields) -> ChoosePage {
+    let mut values = Values::default();
+    for name in FIELDS {
+        values.set(name, typed.get(name));
+    }
+    let chosen = |product: &Product| Chosen {
+        id: product.id.to_string(),
+        title: product.title.clone(),
+        status: Badge(product.status.as_str()),
+        price: products::price_of(product),
+    };
+    ChoosePage {
+        frame: Frame::new(&signed_in.visit, "Change products"),
+        chosen: found.iter().map(chosen).collect(),
+        cut: false,
+        statuses: choices(products::STATUSES.into_iter(), typed.get("status")),
+        currency: match typed.get("currency") {
+            "" => signed_in.shop.currency.as_str().to_owned(),
+            typed => typed.to_owned(),
+        },
+        currencies: Currency::codes(),
+        typed: values,
+        wrong: Vec::new(),
+    }
+}
+
+/// `GET /dashboard/products/bulk`: those ticked in the list, or with `all` those that fit its filters.
+pub async fn choose(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    OriginalUri(uri): OriginalUri,
+) -> Result<Response> {
+    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
+    let (ids, cut) = match asked.get("all") {
+        "" => (ids_of(asked.all("product"))?, false),
+        _ => products::fitting(&app, &uri, &asked, PRODUCTS_MAX).await?,
+    };
+    let found = loaded(&app, &signed_in, &ids).await?;
+    if found.is_empty() {
+        return Err(invalid("none of the products is there any more"));
+    }
+    let page = ChoosePage {
+        cut,
+        // What the list was filtered by is not what is to be changed.
+        ..choose_page(&signed_in, &found, &Fields::default())
+    };
+    Ok(frame::page(StatusCode::OK, &page))
+}
+
+/// The plan for `product`, checked by the rules that hold when it is done.
+fn planned(bulk: &Bulk, product: &Product) -> Result<std::result::Result<Plan, String>> {
+    let plan = match bulk.plan(product) {
+        Ok(plan) => plan,
+        Err(Refused::Stored(error)) => return Err(error.into()),
+        Err(refused) => return Ok(Err(refused.to_string())),
+    };
+    match changes::planned(product, plan.patch.clone()) {
+        Ok(_) => Ok(Ok(plan)),
+        Err(problem) if is_of_form(&problem) => Ok(Err(told(&problem).join("; "))),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// `POST /dashboard/products/bulk`: what the change would do; nothing is written.
+pub async fn look(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Form(typed): Form,
+) -> Result<Response> {
+    let ids = ids_of(typed.all("product"))?;
+    let found = loaded(&app, &signed_in, &ids).await?;
+    let bulk = match Bulk::parse(&typed) {
+        Ok(bulk) => bulk,
+        Err(wrong) => {
+            let page = ChoosePage {
+                wrong,
+                ..choose_page(&signed_in, &found, &typed)
+            };
+            return Ok(frame::page(StatusCode::UNPROCESSABLE_ENTITY, &page));
+        }
+    };
+    let mut page = LookPage {
+        frame: Frame::new(&signed_in.visit, "Look before products change"),
+        rows: Vec::new(),
+        refused: Vec::new(),
+        unchanged: Vec::new(),
+        change: change_of(&typed),
+    };
+    for product in &found {
+        let mut row = Row {
+            id: product.id.to_string(),
+            title: product.title.clone(),
+            seen: format!("{}:{}", product.id, product.version),
+            lines: Vec::new(),
+            more: 0,
+            refused: String::new(),
+        };
+        match planned(&bulk, product)? {
+            Ok(plan) if plan.patch.is_empty() => page.unchanged.push(row),
+            Ok(plan) => {
+                (row.lines, row.more) = (plan.lines, plan.more);
+                page.rows.push(row);
+            }
+            Err(reason) => {
+                row.refused = reason;
+                page.refused.push(row);
+            }
+        }
+    }
+    Ok(frame::page(StatusCode::OK, &page))
+}
+
+/// The products that the form's page showed, each with its version.
+fn seen_of(typed: &Fields) -> Result<BTreeMap<ProductId, String>> {
+    let mut seen = BTreeMap::new();
+    for one in typed.all("seen") {
+        let pair = one.split_once(':');
+        let pair = pair.and_then(|(id, version)| Some((ProductId::parse(id)?, version)));
+        let (id, version) = pair.ok_or_else(|| invalid("the form names no version"))?;
+        seen.insert(id, version.to_owned());
+        if seen.len() > PRODUCTS_MAX {
+            return Err(invalid("at most 200 products are changed at once"));
+        }
+    }
+    match seen.is_empty() {
+        true => Err(invalid("the form names no product")),
+        false => Ok(seen),
+    }
+}
+
+/// Why a product was not changed, in one sentence.
+fn reason(problem: &Problem) -> String {
+    let meanwhile = [&codes::PRECONDITION_FAILED, &codes::CONFLICT];
+    if meanwhile.contains(&problem.code()) {
+        return "It was changed meanwhile, by somebody else or by sending this twice: nothing of that is overwritten."
+            .to_owned();
+    }
+    match problem.status() {
+        StatusCode::NOT_FOUND => "It was deleted meanwhile.".to_owned(),
+        status if status.is_server_error() => {
+            "The server could not do it now, and stopped here.".to_owned()
+        }
+        _ => told(problem).join("; "),
+    }
+}
+
+/// Changes the product called `id`, which was looked at in `version`.
+async fn one(
+    app: &App,
+    signed_in: &SignedIn,
+    bulk: &Bulk,
+    id: &ProductId,
+    version: &str,
+) -> Result<()> {
+    let bulk = bulk.clone();
+    let patch = move |product: &Product| match bulk.plan(product) {
+        Ok(plan) => Ok(plan.patch),
+        Err(Refused::Stored(error)) => Err(error.into()),
+        Err(refused) => Err(invalid(&refused.to_string())),
+    };
+    change(app, signed_in, id.as_str(), version, patch).await
+}
+
+/// `POST /dashboard/products/bulk/apply`: changes each product as its own form would, unless it is at another version
+/// than was looked at. One that cannot be changed does not keep the others back.
+pub async fn apply(
+    State(app): State<App>,
+    signed_in: SignedIn,
+    Form(typed): Form,
+) -> Result<Response> {
+    let bulk = Bulk::parse(&typed).map_err(|wrong| invalid(&wrong.join(" ")))?;
+    let seen = seen_of(&typed)?;
+    let ids: Vec<ProductId> = seen.keys().cloned().collect();
+    let found = loaded(&app, &signed_in, &ids).await?;
+    let (mut done, mut left, mut stopped) = (0, Vec::new(), false);
+    for (id, version) in seen {
+        let refused = if stopped {
+            "It was not tried.".to_owned()
+        } else if let Err(problem) = one(&app, &signed_in, &bulk, &id, &version).await {
+            stopped = problem.status().is_server_error();
+            if stopped {
+                tracing::error!(product = %id, problem = problem.detail(), "a change of many products stopped");
+            }
+            reason(&problem)
+        } else {
+            done += 1;
+            continue;
+        };
+        let known = found.iter().find(|product| product.id == id);
+        left.push(Row {
+            title: known.map_or_else(|| id.to_string(), |known| known.title.clone()),
+            id: id.to_string(),
+            seen: String::new(),
+            lines: Vec::new(),
+            more: 0,
+            refused,
+        });
+    }
+    let page = DonePage {
+        frame: Frame::new(&signed_in.visit, "Change of products"),
+        done,
+        left,
+        change: change_of(&typed),
+    };
+    Ok(frame::page(StatusCode::OK, &page))
+}
