@@ -25,7 +25,7 @@ use std::time::Duration;
 const FIELD: &str = "confirm_password";
 /// The field in which a code is given.
 const CODE_FIELD: &str = "confirm_code";
-const WRONG: &str = "Your password is another one, or the passkey was refused.";
+const WRONG: &str = "The password is wrong, or the passkey was refused.";
 const WRONG_CODE: &str = "This code is wrong, or was used already: wait for the next one.";
 
 /// What became of the question.
@@ -175,7 +175,7 @@ async fn ask(
         .chain(passkeys::FIELDS)
         .collect();
     let page = ConfirmPage {
-        frame: Frame::new(visit, "Confirm that it is you"),
+        frame: Frame::new(visit, "Confirm it is you"),
         action: visit.path(),
         fields: fields.without(&own).collect(),
         wrong,

@@ -175,7 +175,7 @@ pub fn after_sign_in(visit: &Visit, next: &str) -> Response {
     if !next.starts_with("/oauth/") {
         return see_other(next);
     }
-    let frame = Frame::new(visit, "On to the app");
+    let frame = Frame::new(visit, "Continue to the app");
     page(StatusCode::OK, &Onward { frame, next })
 }
 

@@ -149,7 +149,7 @@ async fn enter(
             return Ok(frame::message(
                 visit,
                 StatusCode::FORBIDDEN,
-                "Not yours to open",
+                "Not allowed",
                 &detail,
             ));
         }
@@ -162,7 +162,7 @@ async fn enter(
             return Ok(frame::message(
                 visit,
                 StatusCode::FORBIDDEN,
-                "Send it once more",
+                "Please send it again",
                 detail,
             ));
         }

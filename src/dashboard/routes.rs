@@ -242,5 +242,5 @@ pub fn router(app: &App) -> Router<App> {
 
 async fn nothing_here(visit: Visit) -> Response {
     let detail = "There is no page at this address. It may have been moved, or mistyped.";
-    frame::message(&visit, StatusCode::NOT_FOUND, "Nothing here", detail)
+    frame::message(&visit, StatusCode::NOT_FOUND, "Page not found", detail)
 }

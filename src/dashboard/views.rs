@@ -27,7 +27,7 @@ pub static ORDERS: Listed = Listed {
     shared: &[
         ("All", ""),
         ("To confirm", "status=pending"),
-        ("To be paid", "status=confirmed&payment=unpaid"),
+        ("Unpaid", "status=confirmed&payment=unpaid"),
         ("To ship", "status=confirmed&fulfillment=unfulfilled"),
         ("Completed", "status=completed"),
         ("Cancelled", "status=cancelled"),

@@ -18,7 +18,7 @@ class Bulk(SignedIn):
         self.page.goto("/dashboard/products")
         for sku in skus:
             self.page.get_by_label(f"Tick Kettle {sku}").check()
-        self.page.get_by_role("button", name="Change those ticked…").click()
+        self.page.get_by_role("button", name="Change selected…").click()
         self.page.get_by_role("heading", name="Change products").wait_for()
 
     def field(self, name):
@@ -34,7 +34,7 @@ class Bulk(SignedIn):
         self.tick(self.skus)
         self.field("price").select_option("percent")
         self.field("by").fill("a little")
-        self.page.get_by_role("button", name="Look at what it does").click()
+        self.page.get_by_role("button", name="Preview changes").click()
         self.page.get_by_role("alert").wait_for()
         self.look("products-bulk-wrong")
         self.assertEqual(self.field("by").input_value(), "a little")
@@ -43,7 +43,7 @@ class Bulk(SignedIn):
         self.field("ending").select_option("below_whole")
         self.page.get_by_label("Add a category").fill("Spring & <b>summer</b>")
         self.look("products-bulk")
-        self.page.get_by_role("button", name="Look at what it does").click()
+        self.page.get_by_role("button", name="Preview changes").click()
         self.page.get_by_text("Nothing is written yet").wait_for()
         self.look("products-bulk-look")
         for words in ("19.99 USD", "18.99 USD", "exactly 18.49"):
@@ -61,7 +61,7 @@ class Bulk(SignedIn):
         self.page.get_by_text("1 product is changed, 1 is not.").wait_for()
         self.assertIn("It was changed meanwhile", self.row(self.skus[1]))
         self.look("products-bulk-done")
-        self.page.get_by_role("button", name="Look at those again").click()
+        self.page.get_by_role("button", name="Preview these again").click()
         self.assertIn("18.99 USD", self.row(self.skus[1]))
         self.page.get_by_role("button", name="Change 1 product").click()
         self.page.get_by_text("1 product is changed.").wait_for()
@@ -74,7 +74,7 @@ class Bulk(SignedIn):
         self.tick(self.skus[:2])
         self.page.get_by_label(f"Kettle {self.skus[0]}").uncheck()
         self.field("status").select_option("archived")
-        self.page.get_by_role("button", name="Look at what it does").click()
+        self.page.get_by_role("button", name="Preview changes").click()
         self.page.get_by_role("button", name="Change 1 product").click()
         self.page.get_by_text("1 product is changed.").wait_for()
         self.page.goto("/dashboard/products?status=archived")
@@ -103,5 +103,5 @@ class Ticking(SignedIn):
         every.check()
         every.uncheck()
         self.assertFalse(boxes.first.is_checked())
-        self.page.get_by_role("button", name="Change all that fit…").click()
+        self.page.get_by_role("button", name="Change all matching…").click()
         self.page.get_by_text(f"{count} chosen").wait_for()

@@ -138,7 +138,7 @@ class Oauth4webapiClient(Clients):
         shown = json.loads(process.stdout.readline())
         self.sign_in()
         self.page.goto(shown["verification_uri_complete"])
-        self.page.get_by_role("button", name="Go on").click()
+        self.page.get_by_role("button", name="Continue").click()
         self.look("device")
         self.page.get_by_role("button", name=re.compile("^Allow")).click()
         self.assertEqual(self.end(process), {"products": 200})

@@ -138,13 +138,13 @@ class Credentials(SignedIn):
         self.page.goto("/dashboard/credentials/new")
         self.page.get_by_label("Name").fill("Warehouse sync")
         self.page.locator("input[value='products:read']").check()
-        self.page.get_by_role("button", name="Make credentials").click()
+        self.page.get_by_role("button", name="Create credentials").click()
         client = self.page.locator("#client-id").text_content()
         first = self.page.locator("#client-secret").text_content()
         self.look("credentials-shown")
         self.page.goto(f"/dashboard/credentials/{client}")
         self.assertNotIn(first, self.page.content())
-        self.page.get_by_role("button", name="Make a new secret").click()
+        self.page.get_by_role("button", name="Rotate secret").click()
         second = self.page.locator("#client-secret").text_content()
         self.assertNotEqual(first, second)
         self.assertEqual([self.status(client, secret) for secret in (first, second)], [200, 200])
@@ -181,11 +181,11 @@ def code_now(key):
 class SecondFactor(SignedIn):
     def test_codes_are_turned_on_asked_for_and_turned_off(self):
         self.page.goto("/dashboard/security")
-        self.page.get_by_role("button", name="Set it up").click()
+        self.page.get_by_role("button", name="Set up").click()
         self.look("security-codes")
         key = self.page.locator("#key").text_content()
         self.page.get_by_label("Code").fill(code_now(key))
-        self.page.get_by_role("button", name="Turn codes on").click()
+        self.page.get_by_role("button", name="Turn on two-factor authentication").click()
         recovery = self.page.locator("#recovery").text_content().split("\n")
         self.assertEqual(len([code for code in recovery if code]), 10)
         self.look("security-recovery")
@@ -205,9 +205,9 @@ class SecondFactor(SignedIn):
         self.page.get_by_role("button", name="Sign in", exact=True).click()
 
         self.page.goto("/dashboard/security")
-        self.page.get_by_text("Turn codes off…").click()
-        self.page.get_by_role("button", name="Turn them off").click()
-        self.page.get_by_role("button", name="Set it up").wait_for()
+        self.page.get_by_text("Turn off two-factor authentication…").click()
+        self.page.get_by_role("button", name="Turn off").click()
+        self.page.get_by_role("button", name="Set up").wait_for()
 
 
 class SecondFactorWithoutScripts(SecondFactor):
@@ -225,12 +225,12 @@ class Merchant(SignedIn):
         self.fill({"title": title, "sku": "TEAPOT-1", "price": "24.50", "inventory_quantity": "3"})
         self.page.locator("[name='status']").select_option("active")
         self.page.locator("[name='currency']").select_option("USD")
-        self.page.get_by_role("button", name="Make the product").click()
+        self.page.get_by_role("button", name="Create product").click()
         self.page.get_by_role("heading", name=title).wait_for()
         self.look("product-made")
         self.page.locator("a[href*='/stock/']").first.click()
         self.fill({"units": "4", "reason": "Delivery 4711"})
-        self.page.get_by_role("button", name="Adjust the stock").click()
+        self.page.get_by_role("button", name="Adjust stock").click()
         self.page.get_by_role("status").wait_for()
         self.page.get_by_text("Delivery 4711").wait_for()
         self.look("stock-adjusted")
@@ -241,8 +241,8 @@ class Merchant(SignedIn):
         for step in ("Confirm", "Complete"):
             opener = self.page.get_by_role("link", name=step)
             if self.java_script:
-                # Over the page, and away again by Escape and by "Leave it", back to where one was.
-                for leave in ("Escape", "Leave it"):
+                # Over the page, and away again by Escape and by "Go back", back to where one was.
+                for leave in ("Escape", "Go back"):
                     opener.click()
                     dialog = self.page.get_by_role("dialog", name=step)
                     dialog.wait_for()

@@ -45,7 +45,7 @@ class Passkeys(SignedIn):
         page.get_by_role("button", name="Add a passkey").click()
         page.get_by_label("Name").fill("Telephone")
         self.look("passkey")
-        page.get_by_role("button", name="Make the passkey").click()
+        page.get_by_role("button", name="Create passkey").click()
         page.get_by_text("The passkey is added").wait_for()
         self.look("security-passkeys")
         stored = devices.send("WebAuthn.getCredentials", {"authenticatorId": device})["credentials"]
@@ -53,7 +53,7 @@ class Passkeys(SignedIn):
 
         # The same device again: the browser itself says no.
         page.get_by_role("button", name="Add a passkey").click()
-        page.get_by_role("button", name="Make the passkey").click()
+        page.get_by_role("button", name="Create passkey").click()
         page.get_by_text("has a passkey for you here already").wait_for()
 
         page.get_by_role("button", name="Sign out").click()

@@ -33,7 +33,7 @@ pub async fn get(
 ) -> Result<Response> {
     let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
     let done = match asked.get("done") {
-        "app" => "The app has no access any more, and its tokens are dead.",
+        "app" => "Access revoked; the app's tokens no longer work.",
         _ => "",
     };
     let apps = apps::rows(&mut app.db.read().await?, &signed_in).await?;

@@ -1,4 +1,4 @@
-//! "Apps with access": what somebody allowed apps to do for them, and how they take it back.
+//! "Connected apps": what somebody allowed apps to do for them, and how they take it back.
 
 use crate::app::App;
 use crate::dashboard::show::When;

@@ -108,7 +108,7 @@ pub async fn decide(
     let chosen: Scopes = typed.all("allowed").filter_map(Scope::from_name).collect();
     let scopes = offered(&signed_in, request.scopes).and(chosen);
     if scopes.is_empty() {
-        let wrong = "Leave at least one thing ticked, or refuse.";
+        let wrong = "Leave at least one scope ticked, or deny.";
         let place = (&*client, &request);
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         return Ok(consent(&signed_in, &typed, place, status, wrong));
@@ -178,12 +178,12 @@ async fn read(app: &App, signed_in: &SignedIn, fields: &Fields) -> Result<Read> 
     let signer = &app.oauth.signer;
     let names = (signer.issuer(), signer.audience());
     let request = authorize::read(fields, client.as_deref(), names, now);
-    let client = client.ok_or(Refused::Here("The app is not known here."));
+    let client = client.ok_or(Refused::Here("This app is not registered here."));
     Ok(request.and_then(|request| Ok((client?, request))))
 }
 
 fn here(signed_in: &SignedIn, detail: &str) -> Response {
-    let title = "This app cannot be let in";
+    let title = "This app cannot be authorized";
     frame::message(&signed_in.visit, StatusCode::BAD_REQUEST, title, detail)
 }
 
@@ -209,7 +209,7 @@ fn consent(
     let carried = CARRIED.into_iter();
     let carried = carried.map(|name| (name, fields.exact(name).to_owned()));
     let page = ConsentPage {
-        frame: Frame::new(&signed_in.visit, format!("Let {} in?", client.name)),
+        frame: Frame::new(&signed_in.visit, format!("Allow {}?", client.name)),
         client: &client.name,
         registered_itself: client.registered_with.is_some(),
         place: place(&request.back),

@@ -195,7 +195,7 @@ pub async fn look(
         }
     };
     let mut page = LookPage {
-        frame: Frame::new(&signed_in.visit, "Look before products change"),
+        frame: Frame::new(&signed_in.visit, "Preview changes"),
         rows: Vec::new(),
         refused: Vec::new(),
         unchanged: Vec::new(),

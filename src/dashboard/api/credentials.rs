@@ -218,7 +218,7 @@ pub async fn list(
         rows: clients.iter().rev().map(row).collect(),
         done: match asked.get("done") {
             "revoked" => {
-                "The credentials are revoked: they get no token, and the tokens they have stop working within a second."
+                "The credentials are revoked: no new tokens are issued, and existing tokens stop working within a second."
             }
             _ => "",
         },
@@ -481,7 +481,7 @@ pub(super) fn beyond_role(signed_in: &SignedIn, scopes: Scopes) -> Option<Respon
         role.shown()
     );
     let (visit, status) = (&signed_in.visit, StatusCode::FORBIDDEN);
-    Some(frame::message(visit, status, "Not yours to give", &detail))
+    Some(frame::message(visit, status, "Not allowed", &detail))
 }
 
 fn client_id(text: &str) -> Result<ClientId> {

@@ -87,7 +87,7 @@ pub async fn decide(
     match typed.get("decision") {
         "allow" if !scopes.is_empty() => let_in(&app, signed_in, code, client, scopes).await,
         "allow" => {
-            let wrong = "Leave at least one thing ticked, or refuse.";
+            let wrong = "Leave at least one scope ticked, or deny.";
             let shown = (StatusCode::UNPROCESSABLE_ENTITY, wrong);
             Ok(consent(&signed_in, &code, (&device, &client), shown))
         }
@@ -128,7 +128,7 @@ fn consent(
 ) -> Response {
     let offered = offered(signed_in, device.scopes);
     let page = ConsentPage {
-        frame: Frame::new(&signed_in.visit, format!("Let {} in?", client.name)),
+        frame: Frame::new(&signed_in.visit, format!("Allow {}?", client.name)),
         client: &client.name,
         registered_itself: client.registered_with.is_some(),
         code: code.to_string(),
@@ -202,8 +202,8 @@ async fn refuse(app: &App, signed_in: SignedIn, code: UserCode) -> Result<Respon
         return Ok(too_late(&person));
     }
     let (title, detail) = (
-        "Refused",
-        "The device gets nothing. You can close this page.",
+        "Access denied",
+        "The device gets no access. You can close this page.",
     );
     Ok(frame::message(&person.visit, StatusCode::OK, title, detail))
 }

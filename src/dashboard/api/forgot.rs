@@ -24,7 +24,7 @@ struct ForgotPage<'a> {
 
 fn show(app: &App, visit: &Visit, status: StatusCode, (asked, wrong): (bool, &str)) -> Response {
     let page = ForgotPage {
-        frame: Frame::new(visit, "Forgot the password?"),
+        frame: Frame::new(visit, "Forgot your password?"),
         mail: app.config.smtp_url.is_some(),
         asked,
         wrong,

@@ -44,13 +44,13 @@ impl Step {
     fn told(self) -> &'static str {
         match self {
             Step::Confirm => {
-                "The order is accepted. Its stock stays set aside for it, now without end."
+                "The order is accepted. Its stock stays allocated to it and no longer expires."
             }
             Step::Complete => {
-                "What it still holds leaves the shelf, and all its lines count as fulfilled. It cannot be cancelled afterwards."
+                "Its allocated stock leaves the warehouse, and all its lines count as fulfilled. It cannot be cancelled afterwards."
             }
             Step::Cancel => {
-                "The order is called off for good, and what is set aside for it is free again."
+                "The order is cancelled for good, and its allocated stock is available again."
             }
         }
     }
@@ -72,7 +72,7 @@ struct Effect {
     title: String,
     sku: String,
     units: String,
-    /// On the shelf, set aside, available: before and after.
+    /// On hand, set aside, available: before and after.
     levels: [(String, String); 3],
 }
 
@@ -166,7 +166,7 @@ async fn asked(app: &App, signed_in: &SignedIn, id: &str, step: Step) -> Result<
         effects: effects(step, held, &levels),
         sums: vec![
             ("Total", amount(order.totals.total), None),
-            ("To be paid", amount(order.totals.due), due_after),
+            ("Due", amount(order.totals.due), due_after),
         ],
         taken: step == Step::Cancel && taken != 0,
         order: &order,

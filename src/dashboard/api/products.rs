@@ -210,7 +210,7 @@ fn is_tracked(variant: &&Variant) -> bool {
 fn stock_of(product: &Product) -> String {
     match product.variants.iter().any(|variant| is_tracked(&variant)) {
         true => count(product.inventory.available),
-        false => "not counted".to_owned(),
+        false => "not tracked".to_owned(),
     }
 }
 
@@ -391,8 +391,8 @@ pub async fn get(
         updated: When::new(product.updated_at, now, &zone),
         may_edit: signed_in.visit.may(Role::Operator),
         done: match asked.get("done") {
-            "created" => "The product is made.",
-            "changed" => "The product is changed.",
+            "created" => "The product was created.",
+            "changed" => "The product was saved.",
             _ => "",
         },
         product: &product,
@@ -405,7 +405,7 @@ fn variant_row(variant: &Variant) -> VariantRow {
     let name = variant.title.clone();
     VariantRow {
         id: variant.id.to_string(),
-        name: name.unwrap_or_else(|| "Only variant".to_owned()),
+        name: name.unwrap_or_else(|| "Default variant".to_owned()),
         sku: variant.sku.clone().unwrap_or_default(),
         prices: variant.prices.iter().map(price_shown).collect(),
         on_hand: count(stock.on_hand),

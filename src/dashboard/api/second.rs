@@ -1,4 +1,4 @@
-//! Codes of an app: asked for after the password, set up and turned off.
+//! Two-factor authentication: asked for after the password, set up and turned off.
 
 use super::sign_in::{pause_page, span};
 use crate::app::App;
@@ -32,7 +32,7 @@ struct CodePage<'a> {
 /// The page that asks for the code of somebody whose password was right.
 pub fn ask(app: &App, visit: &Visit, staff: &Staff, next: &str) -> Response {
     let page = CodePage {
-        frame: Frame::new(visit, "Your code"),
+        frame: Frame::new(visit, "Two-factor code"),
         ticket: &app.dashboard.ticket(visit, staff),
         next,
         wrong: "",
@@ -65,7 +65,7 @@ pub async fn sign_in(
     let Some(token) = begun else {
         let again = |status, wrong: &str| {
             let page = CodePage {
-                frame: Frame::new(&visit, "Your code"),
+                frame: Frame::new(&visit, "Two-factor code"),
                 ticket,
                 next: next_page(typed.get("next")),
                 wrong,
@@ -146,7 +146,7 @@ fn key_page(signed_in: &SignedIn, (key, sealed): (&[u8], &str), wrong: &str) -> 
         .collect();
     let address = totp::address(key, &signed_in.shop.name, &signed_in.staff.email);
     let page = KeyPage {
-        frame: Frame::new(&signed_in.visit, "Codes of an app"),
+        frame: Frame::new(&signed_in.visit, "Two-factor authentication"),
         qr: Qr::new(&address),
         key: groups.join(" "),
         sealed,
@@ -202,7 +202,7 @@ pub async fn turn_on(
         })
         .await;
     let page = RecoveryPage {
-        frame: Frame::new(&visit, "Codes are on"),
+        frame: Frame::new(&visit, "Two-factor authentication is on"),
         codes: made?,
     };
     Ok(frame::page(StatusCode::OK, &page))
@@ -227,7 +227,7 @@ pub async fn turn_off(State(app): State<App>, signed_in: SignedIn) -> Result<Res
 /// `POST /dashboard/security/recovery`.
 pub async fn renew(State(app): State<App>, signed_in: SignedIn) -> Result<Response> {
     if signed_in.staff.totp_since.is_none() {
-        let detail = "recovery codes stand in for the codes of an app: set these up first";
+        let detail = "recovery codes belong to two-factor authentication: set it up first";
         return Err(Problem::new(&codes::CONFLICT, detail));
     }
     let visit = signed_in.visit.clone();

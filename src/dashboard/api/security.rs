@@ -135,12 +135,12 @@ pub async fn get(
     let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
     let done = match asked.get("done") {
         "password" => "Your password is changed, and your other sessions are ended.",
-        "off" => "Codes are off: the password alone is enough again.",
+        "off" => "Two-factor authentication is off.",
         "passkey" => "The passkey is added: the next time it signs you in.",
         "removed" => "The passkey is removed. Your device may still offer it: delete it there too.",
         "late" => "That took too long, or was answered already: begin again.",
         "ended" => "The session is ended.",
-        "others" => "Your other sessions are ended.",
+        "others" => "Your other sessions are signed out.",
         _ => "",
     };
     show(&app, &signed_in, StatusCode::OK, ("", done)).await
@@ -163,7 +163,7 @@ pub async fn password(
     match confirm::own_password(&app, &signed_in.visit, &signed_in.staff, present).await? {
         Own::Right => {}
         Own::Wrong | Own::WrongCode => {
-            let wrong = "Your present password is another one.";
+            let wrong = "The current password is wrong.";
             return show(&app, &signed_in, refuse, (wrong, "")).await;
         }
         Own::Paused(_) => {

@@ -78,7 +78,12 @@ async fn link(app: &App, visit: &Visit, token: &str) -> Result<Option<String>> {
 fn gone(visit: &Visit) -> Response {
     let detail = "This setup link was used already or is older than a day. If the shop has an owner, sign in; \
         if not, start the server again: it prints a new link.";
-    frame::message(visit, StatusCode::GONE, "The link is used up", detail)
+    frame::message(
+        visit,
+        StatusCode::GONE,
+        "This link was already used",
+        detail,
+    )
 }
 
 /// What was typed, checked.

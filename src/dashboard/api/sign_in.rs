@@ -224,7 +224,12 @@ struct PasswordPage<'a> {
 fn gone(visit: &Visit) -> Response {
     let detail = "This link was used already or is too old. Ask whoever runs the server for another one: \
         tradepost users reset-password YOUR@EMAIL prints it.";
-    frame::message(visit, StatusCode::GONE, "The link is used up", detail)
+    frame::message(
+        visit,
+        StatusCode::GONE,
+        "This link was already used",
+        detail,
+    )
 }
 
 /// Whose link a token is, and its stored form.

@@ -193,7 +193,7 @@ fn refusal(signed_in: &SignedIn, refused: Refused) -> Result<Response> {
             Ok(frame::message(
                 &signed_in.visit,
                 status,
-                "Not yours to change",
+                "Not allowed",
                 detail,
             ))
         }

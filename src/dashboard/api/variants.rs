@@ -102,7 +102,7 @@ impl VariantPage {
 /// The name under which a variant is shown.
 pub fn name_of(variant: &Variant) -> String {
     let name = variant.title.clone();
-    name.unwrap_or_else(|| "Only variant".to_owned())
+    name.unwrap_or_else(|| "Default variant".to_owned())
 }
 
 /// The variant called `id`; `None` for the one that is to be made.

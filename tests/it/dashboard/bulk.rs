@@ -334,7 +334,7 @@ async fn only_operators_see_boxes_and_forms() {
     let ids = made(&app, &[simple("A", 1000)]).await;
     let list = owner.get("/dashboard/products").await.text();
     let box_of = format!("name=\"product\" value=\"{}\"", ids[0]);
-    assert!(list.contains(&box_of) && list.contains("Change those ticked"));
+    assert!(list.contains(&box_of) && list.contains("Change selected"));
     let mut reader = browser::member(&app, "reader@example.com", Role::ReadOnly).await;
     let list = reader.get("/dashboard/products").await.text();
     assert!(!list.contains("name=\"product\"") && !list.contains(CHOOSE));

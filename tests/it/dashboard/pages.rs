@@ -42,7 +42,7 @@ async fn home_shows_today_what_waits_and_what_runs_out() {
     let app = TestApp::start().await;
     let mut owner = owner(&app).await;
     let empty = owner.get("/dashboard").await.text();
-    assert!(empty.contains("No orders in these days") && empty.contains("Nothing is waiting"));
+    assert!(empty.contains("No orders in this period") && empty.contains("None."));
     let id = order(&app).await;
     let page = owner.get("/dashboard").await.text();
     for shown in [
@@ -181,17 +181,14 @@ async fn home_shows_messages_that_do_not_arrive() {
     .await;
     let mut owner = owner(&app).await;
     let quiet = owner.get("/dashboard").await.text();
-    assert!(
-        quiet.contains("Every message of the last 7 days arrived"),
-        "{quiet}"
-    );
+    assert!(quiet.contains("No failures in the last 7 days"), "{quiet}");
     let nothing = r#"{"email":false,"sms":false,"push":false}"#;
     crate::notifications::user(&app, "user_1", "ada@example.com", nothing).await;
     let api = app.client("notifications:write").await;
     let message = json!({ "user_id": "user_1", "message": "Sent <soon>", "type": "email" });
     for (answer, shown) in [
-        ("451 try <later>", "Tried again"),
-        ("550 no such mailbox", "Given up"),
+        ("451 try <later>", "Retrying"),
+        ("550 no such mailbox", "Failed"),
     ] {
         server.answer_next(&[answer]);
         assert_eq!(
@@ -216,7 +213,7 @@ async fn home_shows_messages_that_do_not_arrive() {
             .get("/dashboard")
             .await
             .text()
-            .contains("Every message of the last 7 days arrived")
+            .contains("No failures in the last 7 days")
     );
 }
 
@@ -811,7 +808,7 @@ async fn pages_and_objects_are_found_by_what_one_types_or_pastes() {
     }
     let none = owner.get("/dashboard/search?q=%3Cb%3Enothing").await.text();
     assert!(
-        none.contains("Nothing is called “&#60;b&#62;nothing”"),
+        none.contains("Nothing matches “&#60;b&#62;nothing”"),
         "{none}"
     );
     assert_eq!(

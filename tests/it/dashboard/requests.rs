@@ -65,7 +65,7 @@ async fn requests_are_listed_filtered_and_explained() {
         assert!(page.contains(found) && !page.contains(left_out), "{query}");
     }
     let none = owner.get("/dashboard/requests?route=/v2/users").await;
-    assert!(none.text().contains("No request fits"));
+    assert!(none.text().contains("No requests match"));
     let shown = "GET /dashboard/requests<";
     until(&app, &mut owner, "/dashboard/requests?pages=yes", shown).await;
 

@@ -52,7 +52,7 @@ async fn what_was_given_up_is_seen_and_tried_again() {
     let app = TestApp::start().await;
     let mut owner = owner(&app).await;
     let empty = owner.get("/dashboard/jobs").await.text();
-    assert!(empty.contains("all is done"), "{empty}");
+    assert!(empty.contains("Nothing is waiting"), "{empty}");
     let id = dead_notification(&app).await;
     let page = owner.get("/dashboard/jobs?state=dead").await.text();
     assert!(
