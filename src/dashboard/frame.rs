@@ -1,6 +1,7 @@
 //! The frame that every page stands in.
 
 use super::assets::ASSETS;
+use super::guard;
 use super::role::Role;
 use super::staff::Theme;
 use super::visit::Visit;
@@ -153,12 +154,20 @@ pub fn page(status: StatusCode, page: &impl Template) -> Response {
 struct Message<'a> {
     frame: Frame,
     detail: &'a str,
+    /// The page whose form led here.
+    back: &'a str,
 }
 
 /// A page that says one thing.
 pub fn message(visit: &Visit, status: StatusCode, title: &str, detail: &str) -> Response {
     let frame = Frame::new(visit, title);
-    page(status, &Message { frame, detail })
+    let back = visit.back();
+    let message = Message {
+        frame,
+        detail,
+        back,
+    };
+    page(status, &message)
 }
 
 #[derive(Template)]
@@ -177,6 +186,13 @@ pub fn after_sign_in(visit: &Visit, next: &str) -> Response {
     }
     let frame = Frame::new(visit, "Continue to the app");
     page(StatusCode::OK, &Onward { frame, next })
+}
+
+/// Sends the browser to another page, which tells once that `what` is done.
+pub fn done(place: &str, what: &str) -> Response {
+    let mut response = see_other(place);
+    guard::tell_done(&mut response, what, place);
+    response
 }
 
 /// Sends the browser to another page with a GET. `place` is a path of ours.

@@ -2,13 +2,15 @@
 //! answer carries.
 
 use super::confirm::{self, Confirmed};
-use super::fields::{Fields, encode};
+use super::fields::{Fields, encode, next_page};
 use super::frame;
 use super::multipart;
 use super::routes::{Needs, Route};
 use super::staff::{SESSION_MAX, USE_GRAIN};
 use super::store::{self, Device};
-use super::visit::{FORM_COOKIE, Form, SESSION_COOKIE, Visit, new_token, token_hash};
+use super::visit::{
+    Asked, DONE_COOKIE, FORM_COOKIE, Form, SESSION_COOKIE, Visit, new_token, token_hash,
+};
 use crate::app::App;
 use crate::error::Result;
 use axum::body::Body;
@@ -19,8 +21,10 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use http_body_util::BodyExt;
+use platform::clock::Timestamp;
+use platform::db::DbError;
 use platform::http::{Answered, ClientAddress, Problem, codes, read_body};
-use platform::secrets::Secret;
+use platform::secrets::{Secret, sha256_hex};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -30,10 +34,14 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'
 /// Largest body of a problem that is read to show it on a page.
 const PROBLEM_BYTES_MAX: usize = 64 * 1024;
 
+/// How long a page is waited for that tells what was done.
+const DONE_SECONDS: u64 = 60;
+
 #[derive(Clone)]
 struct Gate {
     app: App,
     needs: Needs,
+    once: bool,
     route: &'static str,
 }
 
@@ -42,6 +50,7 @@ pub fn guarded(app: &App, route: &Route) -> MethodRouter<App> {
     let gate = Gate {
         app: app.clone(),
         needs: route.needs,
+        once: route.once,
         route: route.path,
     };
     route
@@ -76,9 +85,13 @@ async fn visited(gate: &Gate, request: Request, next: Next) -> Response {
             if is_problem(&response) {
                 response = page_of_problem(&visit, response).await;
             }
-            let sets_one = response.headers().contains_key(header::SET_COOKIE);
-            if let (Some(cookie), false) = (cookie, sets_one) {
+            // A session that the handler began or ended goes before.
+            if let (Some(cookie), false) = (cookie, sets_session(&response)) {
                 response.headers_mut().append(header::SET_COOKIE, cookie);
+            }
+            if !visit.done().is_empty() && response.status() == StatusCode::OK {
+                let told = set_cookie(DONE_COOKIE, "", Some(0));
+                response.headers_mut().append(header::SET_COOKIE, told);
             }
             response
         }
@@ -95,10 +108,7 @@ async fn visit_of(app: &App, request: &Parts) -> Result<(Visit, Option<HeaderVal
         user_agent: text(headers, header::USER_AGENT).to_owned(),
         address: address.map_or_else(String::new, |client| client.0.to_canonical().to_string()),
     };
-    let place = request.uri.path_and_query();
-    let place = place
-        .map_or("/dashboard", |place| place.as_str())
-        .to_owned();
+    let asked = asked(request, now);
     let mut tx = app.db.read().await?;
     let shop = store::shop(&mut tx).await?;
     let token = cookie(headers, SESSION_COOKIE);
@@ -113,7 +123,7 @@ async fn visit_of(app: &App, request: &Parts) -> Result<(Visit, Option<HeaderVal
                 .await?;
         }
         let key = Secret::new(token.unwrap_or_default().to_owned());
-        let visit = Visit::new(Some((staff, session)), shop, key, device, (place, now));
+        let visit = Visit::new(Some((staff, session)), shop, key, device, asked);
         return Ok((visit, None));
     }
     let known = cookie(headers, FORM_COOKIE).filter(|token| token_hash(token).is_some());
@@ -125,8 +135,24 @@ async fn visit_of(app: &App, request: &Parts) -> Result<(Visit, Option<HeaderVal
             (token, Some(cookie))
         }
     };
-    let visit = Visit::new(None, shop, Secret::new(key), device, (place, now));
+    let visit = Visit::new(None, shop, Secret::new(key), device, asked);
     Ok((visit, fresh))
+}
+
+fn asked(request: &Parts, now: Timestamp) -> Asked {
+    let headers = &request.headers;
+    let place = request.uri.path_and_query();
+    let place = place.map_or("/dashboard", |place| place.as_str());
+    let done = cookie(headers, DONE_COOKIE).and_then(|done| done.split_once(':'));
+    let done = done.filter(|(_, told_at)| *told_at == request.uri.path());
+    let from = text(headers, header::REFERER).split_once("://");
+    let from = from.and_then(|(_, rest)| rest.strip_prefix(text(headers, header::HOST)));
+    let back = from.filter(|back| next_page(back) == *back && *back != place);
+    Asked {
+        back: back.unwrap_or_default().to_owned(),
+        done: done.map_or("", |(what, _)| what).to_owned(),
+        ..Asked::new(place, now)
+    }
 }
 
 /// The handler's answer, if the visitor may have it.
@@ -173,11 +199,26 @@ async fn enter(
                 Confirmed::Asked(response) => return Ok(response),
             }
         }
+        if gate.once && !is_first(gate, visit.now(), fields.exact("form")).await? {
+            let detail = "This form was sent before, and what it asked for was done then. It was not done again: go back to send a new one.";
+            let status = StatusCode::CONFLICT;
+            return Ok(frame::message(visit, status, "Already sent", detail));
+        }
         parts.extensions.insert(Form(fields));
     }
     parts.extensions.insert(visit.clone());
     let request = Request::from_parts(parts, body);
     Ok(next.run(request).await)
+}
+
+/// Whether a form with this token was never taken before. Tokens are new on each page.
+async fn is_first(gate: &Gate, now: Timestamp, token: &str) -> Result<bool> {
+    let hash = sha256_hex(token.as_bytes());
+    let (db, until) = (&gate.app.db, now + SESSION_MAX);
+    let first: std::result::Result<bool, DbError> = db
+        .write(async move |tx| store::use_once(tx, &hash, until, now).await)
+        .await;
+    Ok(first?)
 }
 
 async fn to_sign_in(gate: &Gate, visit: &Visit, method: &Method) -> Result<Response> {
@@ -260,6 +301,21 @@ pub fn begin_session(response: &mut Response, token: &str) {
     let session = set_cookie(SESSION_COOKIE, token, Some(SESSION_MAX.as_secs()));
     headers.append(header::SET_COOKIE, session);
     headers.append(header::SET_COOKIE, set_cookie(FORM_COOKIE, "", Some(0)));
+}
+
+/// Lets the page at `place` tell once that `what` is done.
+pub fn tell_done(response: &mut Response, what: &str, place: &str) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte);
+    if place.bytes().all(plain) {
+        let done = set_cookie(DONE_COOKIE, &format!("{what}:{place}"), Some(DONE_SECONDS));
+        response.headers_mut().append(header::SET_COOKIE, done);
+    }
+}
+
+fn sets_session(response: &Response) -> bool {
+    let set = response.headers().get_all(header::SET_COOKIE).iter();
+    set.filter_map(|cookie| cookie.to_str().ok())
+        .any(|cookie| !cookie.starts_with(DONE_COOKIE))
 }
 
 /// Lets the browser forget its session.

@@ -45,6 +45,8 @@ pub struct Route {
     pub method: Method,
     pub path: &'static str,
     pub needs: Needs,
+    /// Whether each page's form is taken once: to send it again, by reloading what it led to, would do it again.
+    pub once: bool,
     pub handler: MethodRouter<App>,
 }
 
@@ -56,11 +58,23 @@ macro_rules! route_of {
             H: axum::handler::Handler<T, App>,
             T: 'static,
         {
-            Route { method: Method::$method, path, needs, handler: routing::$of(handler) }
+            Route { method: Method::$method, path, needs, once: false, handler: routing::$of(handler) }
         }
     )*};
 }
 route_of!(page get GET "A page.", form post POST "What a form is sent to.");
+
+/// What a form is sent to that is not to be sent twice.
+fn once<H, T>(path: &'static str, needs: Needs, handler: H) -> Route
+where
+    H: axum::handler::Handler<T, App>,
+    T: 'static,
+{
+    Route {
+        once: true,
+        ..form(path, needs, handler)
+    }
+}
 
 const READ_ONLY: Needs = Needs::Role(Role::ReadOnly);
 const OPERATOR: Needs = Needs::Role(Role::Operator);
@@ -122,7 +136,7 @@ fn shop() -> Vec<Route> {
         form("/dashboard/orders/{id}/cancel", OPERATOR, order_moves::cancel),
         page("/dashboard/products", READ_ONLY, products::list),
         page("/dashboard/products/new", OPERATOR, product_edit::new),
-        form("/dashboard/products/new", OPERATOR, product_edit::create),
+        once("/dashboard/products/new", OPERATOR, product_edit::create),
         page("/dashboard/products/import", OPERATOR, imports::get),
         form("/dashboard/products/import", OPERATOR, imports::import),
         page("/dashboard/products/bulk", OPERATOR, bulk::choose),
@@ -136,7 +150,7 @@ fn shop() -> Vec<Route> {
         form("/dashboard/products/{id}/variants/{variant}", OPERATOR, variants::update),
         form("/dashboard/products/{id}/variants/{variant}/remove", OPERATOR, variants::remove),
         page("/dashboard/products/{id}/stock/{variant}", READ_ONLY, stock::get),
-        form("/dashboard/products/{id}/stock/{variant}", OPERATOR, stock::adjust),
+        once("/dashboard/products/{id}/stock/{variant}", OPERATOR, stock::adjust),
         page("/dashboard/customers", READ_ONLY, customers::list),
         page("/dashboard/customers/{id}", READ_ONLY, customers::get),
     ]
@@ -148,9 +162,9 @@ fn developers() -> Vec<Route> {
     vec![
         page("/dashboard/credentials", DEVELOPER, credentials::list),
         page("/dashboard/credentials/new", DEVELOPER, credentials::new),
-        form("/dashboard/credentials/new", FRESH_DEVELOPER, credentials::create),
+        once("/dashboard/credentials/new", FRESH_DEVELOPER, credentials::create),
         page("/dashboard/credentials/{id}", DEVELOPER, credentials::get),
-        form("/dashboard/credentials/{id}/rotate", FRESH_DEVELOPER, credentials::rotate),
+        once("/dashboard/credentials/{id}/rotate", FRESH_DEVELOPER, credentials::rotate),
         form("/dashboard/credentials/{id}/keys", FRESH_DEVELOPER, credentials::set_public_keys),
         form("/dashboard/credentials/{id}/revoke", DEVELOPER, credentials::revoke),
         page("/dashboard/try-it", DEVELOPER, try_it::get),
@@ -179,10 +193,10 @@ fn apps_for_people() -> Vec<Route> {
 fn administration() -> Vec<Route> {
     vec![
         page("/dashboard/team", ADMIN, team::list),
-        form("/dashboard/team/invite", FRESH_ADMIN, team::invite),
+        once("/dashboard/team/invite", FRESH_ADMIN, team::invite),
         page("/dashboard/team/{id}", ADMIN, team::get),
         form("/dashboard/team/{id}/role", FRESH_ADMIN, team::role),
-        form("/dashboard/team/{id}/reset", FRESH_ADMIN, team::reset),
+        once("/dashboard/team/{id}/reset", FRESH_ADMIN, team::reset),
         form("/dashboard/team/{id}/disable", FRESH_ADMIN, team::disable),
         page("/dashboard/settings", ADMIN, settings::get),
         form("/dashboard/settings", ADMIN, settings::save),
@@ -199,9 +213,9 @@ fn own_account() -> Vec<Route> {
         page("/dashboard/account", READ_ONLY, account::get),
         page("/dashboard/security", READ_ONLY, security::get),
         form("/dashboard/security/totp", FRESH, second::begin),
-        form("/dashboard/security/totp/confirm", FRESH, second::turn_on),
+        once("/dashboard/security/totp/confirm", FRESH, second::turn_on),
         form("/dashboard/security/totp/off", FRESH, second::turn_off),
-        form("/dashboard/security/recovery", FRESH, second::renew),
+        once("/dashboard/security/recovery", FRESH, second::renew),
         form("/dashboard/security/passkeys/new", FRESH, passkeys::begin),
         form("/dashboard/security/passkeys", READ_ONLY, passkeys::add),
         form("/dashboard/security/passkeys/{id}/remove", FRESH, passkeys::remove),
@@ -231,6 +245,7 @@ pub fn router(app: &App) -> Router<App> {
             method: Method::GET,
             path: "/dashboard/{*rest}",
             needs: Needs::Nobody,
+            once: false,
             handler: routing::get(nothing_here),
         },
     );

@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub const SESSION_COOKIE: &str = "__Host-tradepost";
 /// What stands in for a session before there is one, so that forms can be bound to a browser.
 pub const FORM_COOKIE: &str = "__Host-tradepost-form";
+/// What was done and the page that tells it, once: `confirmed:/dashboard/orders/order_1`.
+pub const DONE_COOKIE: &str = "__Host-tradepost-done";
 /// Characters of the random tokens in cookies and links: 256 bits.
 const TOKEN_CHARS: usize = 43;
 /// Characters that make each rendering of a form's token another text, so that compression tells nothing.
@@ -45,8 +47,30 @@ struct Inner {
     /// Session token, or that of the form cookie: what the tokens of forms are made from.
     key: Secret<String>,
     device: Device,
-    path: String,
-    now: Timestamp,
+    asked: Asked,
+}
+
+/// What a browser asked for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Path and query.
+    pub path: String,
+    /// The page of ours that it came from; empty when it did not say.
+    pub back: String,
+    /// What was just done, to be told on this page once; empty when nothing was.
+    pub done: String,
+    pub at: Timestamp,
+}
+
+impl Asked {
+    pub fn new(path: &str, at: Timestamp) -> Asked {
+        Asked {
+            path: path.to_owned(),
+            back: String::new(),
+            done: String::new(),
+            at,
+        }
+    }
 }
 
 impl Visit {
@@ -55,15 +79,14 @@ impl Visit {
         shop: Option<Shop>,
         key: Secret<String>,
         device: Device,
-        (path, now): (String, Timestamp),
+        asked: Asked,
     ) -> Visit {
         Visit(Arc::new(Inner {
             signed_in,
             shop,
             key,
             device,
-            path,
-            now,
+            asked,
         }))
     }
 
@@ -91,7 +114,7 @@ impl Visit {
 
     /// The same visit in a session that goes on under another token.
     pub fn proved(&self, token: Secret<String>) -> Visit {
-        let now = self.0.now;
+        let now = self.now();
         let proved = |(staff, session): (Staff, Session)| {
             let session = Session {
                 proved_at: now,
@@ -100,22 +123,26 @@ impl Visit {
             (staff, session)
         };
         let signed_in = self.0.signed_in.clone().map(proved);
-        let place = (self.0.path.clone(), now);
-        Visit::new(
-            signed_in,
-            self.0.shop.clone(),
-            token,
-            self.0.device.clone(),
-            place,
-        )
+        let (shop, device) = (self.0.shop.clone(), self.0.device.clone());
+        Visit::new(signed_in, shop, token, device, self.0.asked.clone())
     }
 
     pub fn path(&self) -> &str {
-        &self.0.path
+        &self.0.asked.path
+    }
+
+    /// The page of ours that led here; empty when there is none.
+    pub fn back(&self) -> &str {
+        &self.0.asked.back
+    }
+
+    /// What was just done, to be told on this page once.
+    pub fn done(&self) -> &str {
+        &self.0.asked.done
     }
 
     pub fn now(&self) -> Timestamp {
-        self.0.now
+        self.0.asked.at
     }
 
     /// Whether who looks may what `least` may.

@@ -2,14 +2,13 @@
 
 use super::apps::{self, AppRow};
 use crate::app::App;
-use crate::dashboard::fields::Fields;
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::staff::Theme;
 use crate::dashboard::store;
 use crate::dashboard::visit::{Form, SignedIn};
 use crate::error::Result;
 use askama::Template;
-use axum::extract::{OriginalUri, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use platform::db::DbError;
@@ -26,13 +25,8 @@ struct AccountPage {
 }
 
 /// `GET /dashboard/account`.
-pub async fn get(
-    State(app): State<App>,
-    signed_in: SignedIn,
-    OriginalUri(uri): OriginalUri,
-) -> Result<Response> {
-    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
-    let done = match asked.get("done") {
+pub async fn get(State(app): State<App>, signed_in: SignedIn) -> Result<Response> {
+    let done = match signed_in.visit.done() {
         "app" => "Access revoked; the app's tokens no longer work.",
         _ => "",
     };

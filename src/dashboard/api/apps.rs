@@ -70,5 +70,5 @@ pub async fn revoke_app(
     let ended = ended?.ok_or_else(|| not_found("grant", &id))?;
     forget(&app, &[ended]);
     app.nudge.send();
-    Ok(frame::see_other("/dashboard/account?done=app"))
+    Ok(frame::done("/dashboard/account", "app"))
 }

@@ -16,7 +16,7 @@ use crate::oauth::{
     revoke_client, rotate_secret, set_keys,
 };
 use askama::Template;
-use axum::extract::{OriginalUri, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::tz::TimeZone;
@@ -196,12 +196,7 @@ fn scopes_shown(scopes: Scopes) -> String {
 }
 
 /// `GET /dashboard/credentials`.
-pub async fn list(
-    State(app): State<App>,
-    signed_in: SignedIn,
-    OriginalUri(uri): OriginalUri,
-) -> Result<Response> {
-    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
+pub async fn list(State(app): State<App>, signed_in: SignedIn) -> Result<Response> {
     let clients = list_clients(&mut app.db.read().await?).await?;
     let (now, zone) = (signed_in.visit.now(), signed_in.shop.zone());
     let row = |client: &ListedClient| Row {
@@ -216,7 +211,7 @@ pub async fn list(
     let page = ListPage {
         frame: Frame::new(&signed_in.visit, "API credentials"),
         rows: clients.iter().rev().map(row).collect(),
-        done: match asked.get("done") {
+        done: match signed_in.visit.done() {
             "revoked" => {
                 "The credentials are revoked: no new tokens are issued, and existing tokens stop working within a second."
             }
@@ -377,15 +372,9 @@ pub(super) async fn find(app: &App, id: &str) -> Result<ListedClient> {
 }
 
 /// `GET /dashboard/credentials/{id}`.
-pub async fn get(
-    State(app): State<App>,
-    signed_in: SignedIn,
-    Path(id): Path,
-    OriginalUri(uri): OriginalUri,
-) -> Result<Response> {
+pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) -> Result<Response> {
     let client = find(&app, &id).await?;
-    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
-    let done = match asked.get("done") {
+    let done = match signed_in.visit.done() {
         "flows" => "What it may do with people is changed.",
         "keys" => {
             "The public keys are registered: what the program signs with them is taken from now on."
@@ -547,7 +536,7 @@ pub async fn set_public_keys(
     let hours: u64 = typed.get("hours").parse().unwrap_or(u64::MAX);
     let overlap = Duration::from_secs(hours.saturating_mul(60 * 60));
     let (id, now) = (client.id, signed_in.visit.now());
-    let page = format!("/dashboard/credentials/{id}?done=keys");
+    let page = format!("/dashboard/credentials/{id}");
     let set: std::result::Result<(), AdminError> = app
         .db
         .write(async move |tx| {
@@ -558,7 +547,7 @@ pub async fn set_public_keys(
         .await;
     set.map_err(refused)?;
     app.nudge.send();
-    Ok(frame::see_other(&page))
+    Ok(frame::done(&page, "keys"))
 }
 
 /// `POST /dashboard/credentials/{id}/revoke`.
@@ -584,5 +573,5 @@ pub async fn revoke(
         .await;
     revoked.map_err(refused)?;
     app.nudge.send();
-    Ok(frame::see_other("/dashboard/credentials?done=revoked"))
+    Ok(frame::done("/dashboard/credentials", "revoked"))
 }

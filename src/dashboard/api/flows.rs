@@ -100,6 +100,6 @@ pub async fn set_flows(
         .await;
     set.map_err(refused)?;
     app.nudge.send();
-    let place = format!("/dashboard/credentials/{}?done=flows", client.id);
-    Ok(frame::see_other(&place))
+    let place = format!("/dashboard/credentials/{}", client.id);
+    Ok(frame::done(&place, "flows"))
 }

@@ -110,7 +110,7 @@ pub async fn list(
         dead,
         next: next_link(&app, &page, last),
         first: asked.some("cursor").is_none(),
-        done: match asked.get("done") {
+        done: match signed_in.visit.done() {
             "retry" => "The job is in its queue again.",
             _ => "",
         },
@@ -143,5 +143,5 @@ pub async fn retry(
         .await;
     done?;
     app.nudge.send();
-    Ok(frame::see_other("/dashboard/jobs?done=retry"))
+    Ok(frame::done("/dashboard/jobs", "retry"))
 }

@@ -251,7 +251,7 @@ async fn moved(
     let id = id_of(id)?;
     let seen = typed.get("version").parse();
     let seen = seen.map_err(|_| Problem::new(&codes::INVALID_BODY, "the form has no version"))?;
-    let back = format!("/dashboard/orders/{id}?done={done}");
+    let back = format!("/dashboard/orders/{id}");
     let outcome: Result<()> = app
         .db
         .write(async move |tx| {
@@ -268,11 +268,11 @@ async fn moved(
         .await;
     match outcome {
         Err(problem) if problem.code() == &codes::PRECONDITION_FAILED => {
-            let detail = "the order was changed by somebody else meanwhile: go back, reload the page and look again";
+            let detail = "Somebody else changed the order meanwhile, so nothing was done. Go back and look at it as it is now.";
             return Err(Problem::new(&codes::PRECONDITION_FAILED, detail));
         }
         other => other?,
     }
     app.nudge.send();
-    Ok(frame::see_other(&back))
+    Ok(frame::done(&back, done))
 }

@@ -204,12 +204,7 @@ pub fn id_of(text: &str) -> Result<OrderId> {
 }
 
 /// `GET /dashboard/orders/{id}`.
-pub async fn get(
-    State(app): State<App>,
-    signed_in: SignedIn,
-    Path(id): Path,
-    OriginalUri(uri): OriginalUri,
-) -> Result<Response> {
+pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) -> Result<Response> {
     let id = id_of(&id)?;
     let mut tx = app.db.read().await?;
     let order = orders::find(&mut tx, &id).await?;
@@ -220,8 +215,7 @@ pub async fn get(
         let known = staff.iter().find(|one| one.id.as_str() == actor);
         known.map_or_else(|| actor.to_owned(), |one| one.email.clone())
     };
-    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
-    let page = order_page(&signed_in, &order, events, name, asked.get("done"));
+    let page = order_page(&signed_in, &order, events, name, signed_in.visit.done());
     Ok(frame::page(StatusCode::OK, &page))
 }
 

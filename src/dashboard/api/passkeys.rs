@@ -76,7 +76,7 @@ pub async fn add(
 ) -> Result<Response> {
     let (visit, name) = (&signed_in.visit, typed.get("name"));
     let Some(challenge) = app.dashboard.challenge(visit, Purpose::Register, &typed) else {
-        return Ok(frame::see_other("/dashboard/security?done=late"));
+        return Ok(frame::done("/dashboard/security", "late"));
     };
     let parsed = match parse_name(name) {
         Ok(parsed) => parsed,
@@ -110,8 +110,8 @@ pub async fn add(
         })
         .await;
     match added {
-        Ok(true) => Ok(frame::see_other("/dashboard/security?done=passkey")),
-        Ok(false) => Ok(frame::see_other("/dashboard/security?done=late")),
+        Ok(true) => Ok(frame::done("/dashboard/security", "passkey")),
+        Ok(false) => Ok(frame::done("/dashboard/security", "late")),
         Err(error) if error.is_unique("staff_passkeys_credential_id") => {
             let wrong = "This passkey is known here already.";
             ask(&app, &signed_in, name, wrong).await
@@ -140,7 +140,7 @@ pub async fn remove(
         })
         .await;
     match removed? {
-        true => Ok(frame::see_other("/dashboard/security?done=removed")),
+        true => Ok(frame::done("/dashboard/security", "removed")),
         false => Err(not_found("passkey", &id)),
     }
 }
@@ -154,7 +154,7 @@ pub async fn sign_in(
     Form(typed): Form,
 ) -> Result<Response> {
     let Some(challenge) = app.dashboard.challenge(&visit, Purpose::SignIn, &typed) else {
-        return Ok(frame::see_other("/dashboard/sign-in?done=late"));
+        return Ok(frame::done("/dashboard/sign-in", "late"));
     };
     let refuse = |wrong: &str| {
         let status = StatusCode::UNPROCESSABLE_ENTITY;

@@ -128,9 +128,7 @@ pub async fn create(
 ) -> Result<Response> {
     let typed = Edited::of(&typed).typed;
     match created(&app, &signed_in, &typed).await {
-        Ok(id) => Ok(frame::see_other(&format!(
-            "/dashboard/products/{id}?done=created"
-        ))),
+        Ok(id) => Ok(frame::done(&format!("/dashboard/products/{id}"), "created")),
         Err(problem) if is_of_form(&problem) => {
             let page = EditPage {
                 wrong: told(&problem),
@@ -181,9 +179,7 @@ pub async fn update(
     let patch = move |product: &Product| Ok(product_patch(&typed, &product_values(product)?));
     let problem = match change(&app, &signed_in, &id, fields.get("version"), patch).await {
         Ok(()) => {
-            return Ok(frame::see_other(&format!(
-                "/dashboard/products/{id}?done=changed"
-            )));
+            return Ok(frame::done(&format!("/dashboard/products/{id}"), "changed"));
         }
         Err(problem) if is_of_form(&problem) => problem,
         Err(problem) => return Err(problem),
@@ -281,11 +277,11 @@ pub async fn delete(
         .await;
     match deleted {
         Err(problem) if problem.code() == &codes::PRECONDITION_FAILED => {
-            let detail = "the product was changed by somebody else meanwhile: go back, reload the page and look again";
+            let detail = "Somebody else changed the product meanwhile, so nothing was deleted. Go back and look at it as it is now.";
             return Err(Problem::new(&codes::PRECONDITION_FAILED, detail));
         }
         other => other?,
     }
     app.nudge.send();
-    Ok(frame::see_other("/dashboard/products?done=deleted"))
+    Ok(frame::done("/dashboard/products", "deleted"))
 }

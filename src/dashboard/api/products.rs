@@ -125,7 +125,7 @@ pub async fn list(
         first: asked.some("cursor").is_none() && asked.some("offset").is_none(),
         may_edit: signed_in.visit.may(Role::Operator),
         views: Tabs::new(&PRODUCTS, &asked, own),
-        done: match asked.get("done") {
+        done: match signed_in.visit.done() {
             "deleted" => "The product is deleted. Orders keep their copy of it.",
             _ => "",
         },
@@ -366,15 +366,9 @@ struct ProductPage<'a> {
 }
 
 /// `GET /dashboard/products/{id}`.
-pub async fn get(
-    State(app): State<App>,
-    signed_in: SignedIn,
-    Path(id): Path,
-    OriginalUri(uri): OriginalUri,
-) -> Result<Response> {
+pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) -> Result<Response> {
     let now = signed_in.visit.now();
     let product = find(&app, &signed_in, &id).await?;
-    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
     let zone = signed_in.shop.zone();
     let list = |stored: std::result::Result<Vec<String>, _>| -> Result<String> {
         Ok(stored.map(|all: Vec<String>| all.join(", "))?)
@@ -390,7 +384,7 @@ pub async fn get(
         created: When::new(product.created_at, now, &zone),
         updated: When::new(product.updated_at, now, &zone),
         may_edit: signed_in.visit.may(Role::Operator),
-        done: match asked.get("done") {
+        done: match signed_in.visit.done() {
             "created" => "The product was created.",
             "changed" => "The product was saved.",
             _ => "",

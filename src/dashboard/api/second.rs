@@ -49,7 +49,7 @@ pub async fn sign_in(
 ) -> Result<Response> {
     let ticket = typed.get("ticket");
     let Some(id) = app.dashboard.holder(&visit, ticket) else {
-        return Ok(frame::see_other("/dashboard/sign-in?done=late"));
+        return Ok(frame::done("/dashboard/sign-in", "late"));
     };
     let Some(staff) = store::find_open(&mut app.db.read().await?, &id).await? else {
         return Ok(frame::see_other("/dashboard/sign-in"));
@@ -221,7 +221,7 @@ pub async fn turn_off(State(app): State<App>, signed_in: SignedIn) -> Result<Res
         })
         .await;
     done?;
-    Ok(frame::see_other("/dashboard/security?done=off"))
+    Ok(frame::done("/dashboard/security", "off"))
 }
 
 /// `POST /dashboard/security/recovery`.

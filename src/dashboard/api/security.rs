@@ -2,7 +2,6 @@
 
 use crate::app::App;
 use crate::dashboard::confirm::{self, Own};
-use crate::dashboard::fields::Fields;
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::passkeys::{self, Passkey};
 use crate::dashboard::show::When;
@@ -11,7 +10,7 @@ use crate::dashboard::visit::{Form, SignedIn, new_token, token_hash};
 use crate::dashboard::{guard, password as passwords, second, store};
 use crate::error::{Result, not_found};
 use askama::Template;
-use axum::extract::{OriginalUri, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use platform::db::DbError;
@@ -127,13 +126,8 @@ async fn show(
 }
 
 /// `GET /dashboard/security`.
-pub async fn get(
-    State(app): State<App>,
-    signed_in: SignedIn,
-    OriginalUri(uri): OriginalUri,
-) -> Result<Response> {
-    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
-    let done = match asked.get("done") {
+pub async fn get(State(app): State<App>, signed_in: SignedIn) -> Result<Response> {
+    let done = match signed_in.visit.done() {
         "password" => "Your password is changed, and your other sessions are ended.",
         "off" => "Two-factor authentication is off.",
         "passkey" => "The passkey is added: the next time it signs you in.",
@@ -187,7 +181,7 @@ pub async fn password(
         })
         .await;
     changed?;
-    let mut response = frame::see_other("/dashboard/security?done=password");
+    let mut response = frame::done("/dashboard/security", "password");
     let cookie = guard::session_cookie(&token, left);
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
@@ -213,7 +207,7 @@ pub async fn end_session(
         })
         .await;
     match ended? {
-        true => Ok(frame::see_other("/dashboard/security?done=ended")),
+        true => Ok(frame::done("/dashboard/security", "ended")),
         false => Err(not_found("session", &id)),
     }
 }
@@ -230,7 +224,7 @@ pub async fn end_others(State(app): State<App>, signed_in: SignedIn) -> Result<R
         })
         .await;
     ended?;
-    Ok(frame::see_other("/dashboard/security?done=others"))
+    Ok(frame::done("/dashboard/security", "others"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `/dashboard/settings`: the shop, as it was set up.
 
 use crate::app::App;
-use crate::dashboard::fields::Fields;
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::staff::Shop;
 use crate::dashboard::store;
@@ -9,7 +8,7 @@ use crate::dashboard::visit::{Form, SignedIn, Visit};
 use crate::error::Result;
 use crate::money::Currency;
 use askama::Template;
-use axum::extract::{OriginalUri, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use platform::db::DbError;
@@ -46,11 +45,10 @@ fn show(visit: &Visit, typed: (&str, &str, &str), wrong: (&str, &str), done: boo
 }
 
 /// `GET /dashboard/settings`.
-pub async fn get(signed_in: SignedIn, OriginalUri(uri): OriginalUri) -> Response {
-    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
+pub async fn get(signed_in: SignedIn) -> Response {
     let shop = &signed_in.shop;
     let stored = (&*shop.name, shop.currency.as_str(), &*shop.time_zone);
-    let done = asked.get("done") == "saved";
+    let done = signed_in.visit.done() == "saved";
     show(&signed_in.visit, stored, ("", ""), done)
 }
 
@@ -77,5 +75,5 @@ pub async fn save(
         })
         .await;
     saved?;
-    Ok(frame::see_other("/dashboard/settings?done=saved"))
+    Ok(frame::done("/dashboard/settings", "saved"))
 }

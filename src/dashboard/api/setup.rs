@@ -6,7 +6,7 @@ use crate::dashboard::accounts::{self, AccountError, Setup};
 use crate::dashboard::fields::Fields;
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::staff::{LinkKind, Shop, check_password, parse_email};
-use crate::dashboard::visit::{Form, Visit, token_hash};
+use crate::dashboard::visit::{Asked, Form, Visit, token_hash};
 use crate::dashboard::{guard, password, store};
 use crate::error::Result;
 use crate::money::Currency;
@@ -127,9 +127,9 @@ pub async fn set_up(State(app): State<App>, visit: Visit, Form(typed): Form) -> 
     // The page already belongs to the new session: its forms must.
     let hash = token_hash(made.session.expose()).unwrap_or_default();
     let signed_in = store::find_session(&mut app.db.read().await?, &hash).await?;
-    let place = ("/dashboard/credentials".to_owned(), now);
+    let asked = Asked::new("/dashboard/credentials", now);
     let device = visit.device().clone();
-    let visit = Visit::new(signed_in, Some(shop), made.session.clone(), device, place);
+    let visit = Visit::new(signed_in, Some(shop), made.session.clone(), device, asked);
     let id = made.client_id.as_str();
     let mut response = Shown::new(&app, id, made.secret.expose(), Scopes::all())
         .response(&visit, "Your shop is ready");

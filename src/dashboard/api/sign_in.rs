@@ -49,7 +49,7 @@ pub async fn get(
     if visit.may(Role::ReadOnly) {
         return Ok(frame::see_other(next));
     }
-    let done = match query.get("done") {
+    let done = match visit.done() {
         "out" => "You are signed out.",
         "late" => "That took too long: begin again.",
         "password" => "Your password is changed. Sign in with it and a code.",
@@ -207,7 +207,7 @@ pub async fn sign_out(State(app): State<App>, signed_in: SignedIn) -> Result<Res
         })
         .await;
     ended?;
-    let mut response = frame::see_other("/dashboard/sign-in?done=out");
+    let mut response = frame::done("/dashboard/sign-in", "out");
     guard::end_session(&mut response);
     Ok(response)
 }
@@ -294,7 +294,7 @@ pub async fn choose_password(
         })
         .await;
     match begun {
-        Ok(None) => Ok(frame::see_other("/dashboard/sign-in?done=password")),
+        Ok(None) => Ok(frame::done("/dashboard/sign-in", "password")),
         Ok(Some(token)) => {
             let mut response = frame::see_other("/dashboard");
             guard::begin_session(&mut response, token.expose());

@@ -150,7 +150,7 @@ impl Shown<'_> {
             rows: movements.iter().map(row).collect(),
             next: next_link(app, &page, last),
             first: asked.some("cursor").is_none(),
-            done: match asked.get("done") {
+            done: match signed_in.visit.done() {
                 "adjusted" => "The stock is adjusted; the ledger says by whom and why.",
                 _ => "",
             },
@@ -199,8 +199,8 @@ pub async fn adjust(
     }
     let problem = match adjusted(&app, &signed_in, &variant, &typed).await {
         Ok(()) => {
-            let place = format!("/dashboard/products/{id}/stock/{variant}?done=adjusted");
-            return Ok(frame::see_other(&place));
+            let place = format!("/dashboard/products/{id}/stock/{variant}");
+            return Ok(frame::done(&place, "adjusted"));
         }
         Err(problem) if is_of_form(&problem) => problem,
         Err(problem) => return Err(problem),

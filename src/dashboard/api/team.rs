@@ -12,7 +12,7 @@ use crate::dashboard::store;
 use crate::dashboard::visit::{Form, SignedIn};
 use crate::error::{Result, not_found};
 use askama::Template;
-use axum::extract::{OriginalUri, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use platform::http::{Path, Problem, codes};
@@ -83,13 +83,8 @@ async fn show(
 }
 
 /// `GET /dashboard/team`.
-pub async fn list(
-    State(app): State<App>,
-    signed_in: SignedIn,
-    OriginalUri(uri): OriginalUri,
-) -> Result<Response> {
-    let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
-    let done = match asked.get("done") {
+pub async fn list(State(app): State<App>, signed_in: SignedIn) -> Result<Response> {
+    let done = match signed_in.visit.done() {
         "invited" => "The invitation is on its way.",
         "reset" => "A link to choose another password is on its way.",
         "role" => "The role is changed, and their sessions are ended.",
@@ -267,7 +262,7 @@ pub async fn invite(
     app.nudge.send();
     match made {
         Ok(Some(link)) => Ok(link_page(&app, &signed_in, &email, &link)),
-        Ok(None) => Ok(frame::see_other("/dashboard/team?done=invited")),
+        Ok(None) => Ok(frame::done("/dashboard/team", "invited")),
         Err(Refused::Account(AccountError::Taken(_))) => {
             let wrong = "There is an account with this email already.";
             show(&app, &signed_in, refuse, (given, wrong, "")).await
@@ -310,7 +305,7 @@ pub async fn reset(
     app.nudge.send();
     match made {
         Ok((email, Some(link))) => Ok(link_page(&app, &signed_in, &email, &link)),
-        Ok((_, None)) => Ok(frame::see_other("/dashboard/team?done=reset")),
+        Ok((_, None)) => Ok(frame::done("/dashboard/team", "reset")),
         Err(refused) => refusal(&signed_in, refused),
     }
 }
@@ -334,7 +329,7 @@ pub async fn role(
         })
         .await;
     match changed {
-        Ok(()) => Ok(frame::see_other("/dashboard/team?done=role")),
+        Ok(()) => Ok(frame::done("/dashboard/team", "role")),
         Err(refused) => refusal(&signed_in, refused),
     }
 }
@@ -359,7 +354,7 @@ pub async fn disable(
         })
         .await;
     match closed {
-        Ok(true) => Ok(frame::see_other("/dashboard/team?done=disabled")),
+        Ok(true) => Ok(frame::done("/dashboard/team", "disabled")),
         Ok(false) => {
             let detail = "the email that was typed is not that of the account: nothing was closed";
             Err(Problem::new(&codes::INVALID_BODY, detail))

@@ -170,7 +170,7 @@ pub async fn update(
         Ok(members)
     };
     let problem = match change(&app, &signed_in, &id, fields.get("version"), patch).await {
-        Ok(()) => return Ok(frame::see_other(&done(&id, "changed"))),
+        Ok(()) => return Ok(changed(&id)),
         Err(problem) if is_of_form(&problem) => problem,
         Err(problem) => return Err(problem),
     };
@@ -205,8 +205,8 @@ fn again(page: VariantPage, edited: &Edited, problem: &Problem, seen: &str) -> R
     Ok(frame::page(problem.status(), &page))
 }
 
-fn done(id: &str, what: &str) -> String {
-    format!("/dashboard/products/{id}?done={what}")
+fn changed(id: &str) -> Response {
+    frame::done(&format!("/dashboard/products/{id}"), "changed")
 }
 
 /// All variants, left as they are.
@@ -265,7 +265,7 @@ pub async fn remove(
         Ok(Map::from_iter([("variants".to_owned(), left.into())]))
     };
     match change(&app, &signed_in, &id, fields.get("version"), patch).await {
-        Ok(()) => Ok(frame::see_other(&done(&id, "changed"))),
+        Ok(()) => Ok(changed(&id)),
         Err(problem) if is_of_form(&problem) => {
             let edited = Edited {
                 seen: page.seen.clone(),

@@ -3,6 +3,7 @@
 use super::authenticator::{Credential, Use};
 use super::{Challenge, PASSKEYS_MAX, Passkey};
 use crate::dashboard::staff::StaffId;
+use crate::dashboard::store::use_once;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use platform::clock::Timestamp;
@@ -119,17 +120,11 @@ pub async fn remove_all(tx: &mut Tx, id: &StaffId) -> Result<u64, DbError> {
     tx.execute(sql, params![id]).await
 }
 
-/// Uses a challenge up, and forgets those that are over; `false` when it was answered before. Check and change are one
-/// statement.
+/// Uses a challenge up; `false` when it was answered before.
 pub async fn use_challenge(
     tx: &mut Tx,
     challenge: &Challenge,
     now: Timestamp,
 ) -> Result<bool, DbError> {
-    let sql = "DELETE FROM staff_challenges WHERE expires_at <= $1";
-    tx.execute(sql, params![now]).await?;
-    let sql = "INSERT INTO staff_challenges (hash, expires_at) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING";
-    let hash = challenge.hash();
-    let params = params![hash, challenge.expires_at];
-    Ok(tx.execute(sql, params).await? > 0)
+    use_once(tx, &challenge.hash(), challenge.expires_at, now).await
 }

@@ -121,14 +121,15 @@ impl Browser {
     /// What the server would put into a form for the cookie of this browser.
     fn token_of_cookie(&self) -> String {
         use platform::secrets::Secret;
-        use tradepost::dashboard::{store::Device, visit::Visit};
+        use tradepost::dashboard::store::Device;
+        use tradepost::dashboard::visit::{Asked, Visit};
         let key = self.cookies["__Host-tradepost-form"].clone();
         let device = Device {
             user_agent: String::new(),
             address: String::new(),
         };
-        let place = ("/".to_owned(), crate::app::START);
-        Visit::new(None, None, Secret::new(key), device, place).form_token()
+        let asked = Asked::new("/", crate::app::START);
+        Visit::new(None, None, Secret::new(key), device, asked).form_token()
     }
 
     pub async fn sign_in(&mut self, email: &str, password: &str) -> Reply {
@@ -159,6 +160,18 @@ impl Browser {
         }
         reply
     }
+}
+
+/// Where a form led, and what its page is told was done.
+pub fn landed(reply: &Reply) -> String {
+    let place = reply.header("location");
+    let set = reply.headers.get_all("set-cookie").iter();
+    let mut set = set.filter_map(|cookie| cookie.to_str().ok());
+    let told = set.find_map(|cookie| cookie.strip_prefix("__Host-tradepost-done="));
+    let told = told
+        .and_then(|told| told.strip_suffix("; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=60"));
+    let told = told.and_then(|told| told.strip_suffix(&format!(":{place}")));
+    format!("{place}, {}", told.unwrap_or("nothing"))
 }
 
 /// What stands between two texts.

@@ -100,6 +100,58 @@ async fn the_password_is_asked_for_again_and_what_was_typed_is_kept() {
     );
 }
 
+/// Reloading the page that shows a secret sends its form again.
+#[tokio::test]
+async fn a_form_that_shows_a_secret_is_taken_once() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app, Duration::ZERO).await;
+    let same = [("sec-fetch-site", "same-origin")];
+    let token = owner.form_token().await;
+    let made = owner
+        .post_with(NEW, &new_client(None), &token, &same)
+        .await
+        .text();
+    let id = browser::between(&made, "id=\"client-id\">", "<");
+    let (_, codes) = enrol(&app, &mut owner).await;
+    let rotate = format!("/dashboard/credentials/{id}/rotate");
+    let hours = [("hours", "24".to_owned())];
+    let none: &[(&str, String)] = &[];
+    for (path, fields) in [
+        (rotate.as_str(), &hours[..]),
+        ("/dashboard/security/recovery", none),
+    ] {
+        let token = owner.form_token().await;
+        let first = owner.post_with(path, fields, &token, &same).await;
+        assert_eq!(first.status, 200, "{path}");
+        let again = owner.post_with(path, fields, &token, &same).await;
+        assert_eq!(again.status, 409, "{path}: {}", again.text());
+        assert!(again.text().contains("sent before"));
+    }
+    let again = owner.post_with(NEW, &new_client(None), &token, &same).await;
+    assert_eq!(again.status, 409);
+    let list = owner.get("/dashboard/credentials").await.text();
+    assert_eq!(list.matches("Shop &#34;front&#34;").count(), 1);
+    let page = owner.get(&format!("/dashboard/credentials/{id}")).await;
+    let secrets = page.text().matches("class=\"mono\">…").count();
+    assert_eq!(secrets, 2, "{}", page.text());
+    assert_eq!(codes.len(), 10);
+    // Many at once are one.
+    let token = owner.form_token().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let mut other = Browser::new(&app);
+        other.cookies = owner.cookies.clone();
+        let token = token.clone();
+        tasks.spawn(async move {
+            let sent = other.post_with(NEW, &new_client(None), &token, &same).await;
+            sent.status
+        });
+    }
+    let mut statuses = tasks.join_all().await;
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409, 409, 409, 409, 409, 409, 409]);
+}
+
 #[tokio::test]
 async fn what_is_refused_after_the_password_was_given_keeps_the_session() {
     let app = TestApp::start().await;
@@ -362,10 +414,10 @@ async fn a_ticket_is_for_one_browser_and_five_minutes() {
     let form = |code| [("ticket", ticket.clone()), ("code", code)];
     let path = "/dashboard/sign-in/code";
     let other = Browser::new(&app).post(path, &form(phone.code(&app))).await;
-    assert_eq!(other.header("location"), "/dashboard/sign-in?done=late");
+    assert_eq!(browser::landed(&other), "/dashboard/sign-in, late");
     app.clock.advance(MINUTES_5);
     let late = browser.post(path, &form(phone.code(&app))).await;
-    assert_eq!(late.header("location"), "/dashboard/sign-in?done=late");
+    assert_eq!(browser::landed(&late), "/dashboard/sign-in, late");
     assert_eq!(browser.get("/dashboard").await.status, 303);
     for invented in ["", "x", "AAAA", &"A".repeat(5_000)] {
         let fields = [("ticket", invented.to_owned()), ("code", "1".to_owned())];
@@ -392,7 +444,7 @@ async fn a_reset_link_does_not_stand_in_for_a_code() {
     ];
     let mut browser = Browser::new(&app);
     let done = browser.submit(&link, &form).await;
-    assert_eq!(done.header("location"), "/dashboard/sign-in?done=password");
+    assert_eq!(browser::landed(&done), "/dashboard/sign-in, password");
     assert_eq!(browser.get("/dashboard").await.status, 303);
     let asked = browser.sign_in(OWNER, "another long passphrase").await;
     assert!(asked.text().contains("name=\"ticket\""));
@@ -428,7 +480,7 @@ async fn codes_are_turned_off_and_keys_are_sealed() {
         assert!(!row.contains(&key) && codes.iter().all(|code| !row.contains(code.as_str())));
     }
     let off = owner.post("/dashboard/security/totp/off", &[]).await;
-    assert_eq!(off.header("location"), "/dashboard/security?done=off");
+    assert_eq!(browser::landed(&off), "/dashboard/security, off");
     assert_eq!(
         Browser::new(&app).sign_in(OWNER, PASSWORD).await.status,
         303

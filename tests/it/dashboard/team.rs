@@ -104,7 +104,7 @@ async fn with_a_mailer_it_is_mailed_and_the_queue_holds_no_link() {
     let mut owner = owner(&app).await;
     let form = fields(&[("email", "kim@example.com"), ("role", "read_only")]);
     let sent = owner.post(INVITE, &form).await;
-    assert_eq!(sent.header("location"), "/dashboard/team?done=invited");
+    assert_eq!(browser::landed(&sent), "/dashboard/team, invited");
     let mut tx = app.db.read().await.unwrap();
     let sql = "SELECT payload FROM jobs WHERE kind = 'staff.mail' LIMIT 9";
     let queued = tx
@@ -245,7 +245,7 @@ async fn a_changed_role_holds_at_once_and_ends_sessions() {
     let path = path_of(&mut owner, "kim@example.com").await;
     let role = format!("{path}/role");
     let changed = owner.post(&role, &fields(&[("role", "operator")])).await;
-    assert_eq!(changed.header("location"), "/dashboard/team?done=role");
+    assert_eq!(browser::landed(&changed), "/dashboard/team, role");
     assert_eq!(kim.get("/dashboard").await.status, 303, "the session ended");
     kim.sign_in("kim@example.com", PASSWORD).await;
     assert_eq!(kim.get("/dashboard/team").await.status, 403);
@@ -357,7 +357,7 @@ async fn a_closed_account_is_out_at_once_and_a_reset_link_replaces_a_password() 
     let closed = owner
         .post(&close, &fields(&[("email", "KIM@example.com")]))
         .await;
-    assert_eq!(closed.header("location"), "/dashboard/team?done=disabled");
+    assert_eq!(browser::landed(&closed), "/dashboard/team, disabled");
     assert_eq!(again.get("/dashboard").await.status, 303);
     let page = owner.get(&path).await.text();
     assert!(page.contains("Disabled") && !page.contains("/reset\""));

@@ -90,7 +90,7 @@ async fn people_see_which_apps_act_for_them_and_end_it() {
     assert_eq!(other.post(&path, &[]).await.status, 404, "it is not theirs");
     assert_eq!(bearer(&app, &access).get("/v2/orders").await.status, 200);
     let reply = owner.post(&path, &[]).await;
-    assert_eq!(reply.header("location"), "/dashboard/account?done=app");
+    assert_eq!(browser::landed(&reply), "/dashboard/account, app");
     assert_eq!(bearer(&app, &access).get("/v2/orders").await.status, 401);
     assert_refused(&visited.refresh(&app, &refresh).await, 400, "invalid_grant");
     let page = owner.get("/dashboard/account").await.text();
