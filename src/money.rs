@@ -416,6 +416,34 @@ pub fn format_major(amount: i64, exponent: u8) -> String {
     }
 }
 
+/// The minor units of an amount as people type it: `19.99`, or `19,99` where that can be nothing else. More digits than
+/// the currency has are refused, not rounded.
+///
+/// # Errors
+/// What was expected, in a few words.
+pub fn read_amount(text: &str, currency: Currency) -> Result<i64, String> {
+    let exponent = currency.exponent();
+    let digits_of = |mark| {
+        text.split_once(mark)
+            .map(|(_, digits): (_, &str)| digits.len())
+    };
+    let text = match digits_of(',') {
+        // Three digits could be thousands.
+        Some(1 | 2) if exponent == 2 && !text.contains('.') => text.replace(',', "."),
+        Some(_) => return Err("expected an amount such as 1234.50, without commas".to_owned()),
+        None => text.to_owned(),
+    };
+    let digits = text.split_once('.').map_or(0, |(_, digits)| digits.len());
+    if digits > usize::from(exponent) {
+        return Err(match exponent {
+            0 => format!("expected a whole amount: {currency} has no decimals"),
+            most => format!("expected at most {most} decimals, as {currency} has"),
+        });
+    }
+    parse_decimal(&text, exponent, Rounding::HalfUp)
+        .map_err(|_| "expected an amount such as 19.99".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -427,6 +455,33 @@ mod tests {
 
     fn any_rounding() -> impl Strategy<Value = Rounding> {
         prop_oneof![Just(Rounding::HalfUp), Just(Rounding::HalfEven)]
+    }
+
+    #[test]
+    fn amounts_are_read_as_people_type_them() {
+        let read = |text, code| read_amount(text, currency(code));
+        for (text, code, minor) in [
+            ("19.99", "USD", 1_999),
+            ("19,99", "EUR", 1_999),
+            ("0,5", "EUR", 50),
+            ("-3", "USD", -300),
+            ("20", "JPY", 20),
+            ("1.5", "KWD", 1_500),
+        ] {
+            assert_eq!(read(text, code), Ok(minor), "{text} {code}");
+        }
+        for (text, code, said) in [
+            ("1,000", "USD", "without commas"),
+            ("1,000.00", "USD", "without commas"),
+            ("1,5", "KWD", "without commas"),
+            ("1.999", "USD", "at most 2 decimals, as USD has"),
+            ("1.0", "JPY", "JPY has no decimals"),
+            ("ten", "USD", "such as 19.99"),
+            ("", "USD", "such as 19.99"),
+        ] {
+            let refused = read(text, code).unwrap_err();
+            assert!(refused.contains(said), "{text} {code}: {refused}");
+        }
     }
 
     #[test]

@@ -492,7 +492,7 @@ mod tests {
             ("price=percent&by=1e3", "Expected per cent"),
             ("price=percent&by=0", "By 0"),
             ("price=amount&by=0.00&currency=USD", "By 0"),
-            ("price=amount&by=0.001&currency=USD", "USD has 2 digits"),
+            ("price=amount&by=0.001&currency=USD", "at most 2 decimals"),
             ("price=amount&by=1&currency=x", "expected a currency"),
             ("price=amount&by=x&currency=USD", "expected an amount"),
             ("by=10", "per cent or by an amount"),

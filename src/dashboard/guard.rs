@@ -6,6 +6,7 @@ use super::fields::{Fields, encode, next_page};
 use super::frame;
 use super::multipart;
 use super::routes::{Needs, Route};
+use super::show::sentence;
 use super::staff::{SESSION_MAX, USE_GRAIN};
 use super::store::{self, Device};
 use super::visit::{
@@ -335,7 +336,7 @@ async fn page_of_problem(visit: &Visit, response: Response) -> Response {
     let body = body.collect().await.map(|body| body.to_bytes());
     let problem: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
     let member = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
-    let (title, mut detail) = (member("title"), member("detail"));
+    let (title, mut detail) = (member("title"), sentence(&member("detail")));
     if status.is_server_error() {
         detail = format!("{detail} (request {})", member("request_id"));
     }

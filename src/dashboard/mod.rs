@@ -41,6 +41,7 @@ pub mod throttle;
 pub mod totp;
 pub mod views;
 pub mod visit;
+pub mod wrong;
 
 pub use guard::CONTENT_SECURITY_POLICY;
 pub use role::Role;

@@ -10,7 +10,7 @@ const BOUNDARY_BYTES_MAX: usize = 70;
 pub enum Fault {
     #[error("this is not a form of the dashboard")]
     Malformed,
-    #[error("the {0} is not text in UTF-8: save it as that and send it again")]
+    #[error("the {0} is not text in UTF-8: save it as “CSV UTF-8” and send it again")]
     NotText(Named),
 }
 

@@ -1,7 +1,7 @@
 //! Products and variants as forms show them, and the merge patches that such forms mean. No I/O, no clock.
 
 use super::edited::Values;
-use crate::money::{Currency, Rounding, format_major, parse_decimal};
+use crate::money::{Currency, format_major, read_amount};
 use crate::products::product::{PriceRow, Product, ProductOption, Variant};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -105,7 +105,11 @@ pub fn new_product(typed: &Values) -> Result<Map<String, Value>, Vec<FieldError>
             Some(units) => {
                 body.insert("inventory_quantity".to_owned(), units.into());
             }
-            None => faults.push(fault("units", "invalid", "expected a whole number")),
+            None => faults.push(fault(
+                "inventory_quantity",
+                "invalid",
+                "expected a whole number",
+            )),
         }
     }
     if faults.is_empty() {
@@ -120,21 +124,10 @@ pub fn whole(text: &str) -> Option<i64> {
     text.replace([',', ' '], "").parse().ok()
 }
 
-/// `19.99` of `USD` in minor units. More digits than the currency has are refused, not rounded.
+/// `19.99` of `USD` in minor units.
 pub fn amount(text: &str, code: &str) -> Result<(i64, Currency), String> {
     let currency = Currency::parse(code).map_err(|_| "expected a currency such as USD")?;
-    let digits = text
-        .split_once('.')
-        .map_or(0, |(_, fraction)| fraction.len());
-    if digits > usize::from(currency.exponent()) {
-        return Err(format!(
-            "{currency} has {} digits after the point",
-            currency.exponent()
-        ));
-    }
-    let minor = parse_decimal(text, currency.exponent(), Rounding::HalfUp);
-    let minor = minor.map_err(|_| "expected an amount such as 19.99")?;
-    Ok((minor, currency))
+    Ok((read_amount(text, currency)?, currency))
 }
 
 /// The name of a field of the price row `key`.
@@ -231,7 +224,7 @@ pub fn variant_patch(
         match (typed.of("weight_grams"), whole(typed.of("weight_grams"))) {
             ("", _) => drop(patch.insert("weight_grams".to_owned(), Value::Null)),
             (_, Some(grams)) => drop(patch.insert("weight_grams".to_owned(), grams.into())),
-            _ => faults.push(fault("weight", "invalid", "expected whole grams")),
+            _ => faults.push(fault("weight_grams", "invalid", "expected whole grams")),
         }
     }
     for name in ["track_inventory", "allow_backorder"] {
@@ -355,7 +348,12 @@ mod tests {
     fn amounts_are_exact_or_refused() {
         assert_eq!(amount("19.99", "USD").map(|(minor, _)| minor), Ok(1999));
         assert_eq!(amount("20", "JPY").map(|(minor, _)| minor), Ok(20));
-        for (text, code) in [("19.999", "USD"), ("1.5", "JPY"), ("1,5", "EUR"), ("1", "")] {
+        for (text, code) in [
+            ("19.999", "USD"),
+            ("1.5", "JPY"),
+            ("1,000", "EUR"),
+            ("1", ""),
+        ] {
             assert!(amount(text, code).is_err(), "{text} {code}");
         }
     }

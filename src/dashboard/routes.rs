@@ -139,6 +139,7 @@ fn shop() -> Vec<Route> {
         once("/dashboard/products/new", OPERATOR, product_edit::create),
         page("/dashboard/products/import", OPERATOR, imports::get),
         form("/dashboard/products/import", OPERATOR, imports::import),
+        page("/dashboard/products/import/example.csv", OPERATOR, imports::example),
         page("/dashboard/products/bulk", OPERATOR, bulk::choose),
         form("/dashboard/products/bulk", OPERATOR, bulk::look),
         form("/dashboard/products/bulk/apply", OPERATOR, bulk::apply),
@@ -150,7 +151,7 @@ fn shop() -> Vec<Route> {
         form("/dashboard/products/{id}/variants/{variant}", OPERATOR, variants::update),
         form("/dashboard/products/{id}/variants/{variant}/remove", OPERATOR, variants::remove),
         page("/dashboard/products/{id}/stock/{variant}", READ_ONLY, stock::get),
-        once("/dashboard/products/{id}/stock/{variant}", OPERATOR, stock::adjust),
+        form("/dashboard/products/{id}/stock/{variant}", OPERATOR, stock::adjust),
         page("/dashboard/customers", READ_ONLY, customers::list),
         page("/dashboard/customers/{id}", READ_ONLY, customers::get),
     ]

@@ -45,6 +45,17 @@ pub fn words(name: &str) -> String {
     first.into_iter().chain(characters).collect()
 }
 
+/// A detail of a problem as a sentence: `the name is long` as `The name is long.`
+pub fn sentence(detail: &str) -> String {
+    let mut characters = detail.chars();
+    let first = characters.next().map(|first| first.to_ascii_uppercase());
+    let mut text: String = first.into_iter().chain(characters).collect();
+    if text.ends_with(|last: char| last.is_alphanumeric()) {
+        text.push('.');
+    }
+    text
+}
+
 /// An instant in the shop's zone: how long ago, and exactly in the title.
 #[derive(Clone, Debug)]
 pub struct When {

@@ -17,7 +17,7 @@ mod summary;
 pub use orders::run_orders;
 pub use products::{run_products, run_products_text};
 pub use progress::Progress;
-pub use summary::{BadRow, Counts, Kinds, Summary};
+pub use summary::{BadRow, Counts, Kinds, Read, Summary};
 
 use crate::app::StartError;
 use platform::db::{Db, DbError, Tx};

@@ -6,8 +6,9 @@
 use super::input::Input;
 use super::online_retail::TooMany;
 use super::orders::finished;
-use super::summary::{BadRow, Counts};
+use super::summary::{BadRow, Counts, Read};
 use super::{ACTOR, ImportError, Options, Summary, unit};
+use crate::money::{Currency, read_amount};
 use crate::products::ProductId;
 use crate::products::draft::Draft;
 use crate::products::input::NewProduct;
@@ -31,15 +32,18 @@ const KEYS_MAX: usize = 1_000_000;
 enum Cell {
     Text,
     Integer,
+    /// Of the row's currency, in major units.
+    Amount,
     /// Separated by `;`.
     List,
 }
 
-/// The columns that a CSV file may have, in any order; an empty cell is left away. `price` is in minor units.
+/// The columns that a CSV file may have, in any order; an empty cell is left away. As in any spreadsheet, `price` is in
+/// major units: `19.99`.
 const COLUMNS: [(&str, Cell); 15] = [
     ("title", Cell::Text),
     ("sku", Cell::Text),
-    ("price", Cell::Integer),
+    ("price", Cell::Amount),
     ("currency", Cell::Text),
     ("inventory_quantity", Cell::Integer),
     ("description", Cell::Text),
@@ -122,7 +126,10 @@ async fn run(
             Err(reason) => Err(reason),
         };
         match fresh {
-            Ok(draft) => chunk.push(draft),
+            Ok(draft) => {
+                summary.add_read(|| read_of(&draft));
+                chunk.push(draft);
+            }
             Err(reason) => bad(&mut summary, options, BadRow { line, reason }),
         }
         if chunk.len() == options.chunk {
@@ -139,6 +146,19 @@ async fn run(
             .await?;
     }
     Ok(summary)
+}
+
+/// How a row was understood.
+fn read_of(draft: &Draft) -> Read {
+    let variant = draft.variants.first();
+    let price = variant.and_then(|variant| variant.prices.first());
+    Read {
+        title: draft.title.clone(),
+        sku: variant.and_then(|variant| variant.sku.clone()),
+        price: price.map(|price| (price.amount, price.currency)),
+        on_hand: variant.and_then(|variant| variant.on_hand),
+        status: draft.status,
+    }
 }
 
 fn bad(summary: &mut Summary, options: &Options, row: BadRow) {
@@ -182,7 +202,16 @@ fn send_csv(path: &Path, input: Input, sender: &mpsc::Sender<Row>) -> Result<(),
         other => ImportError::Format(path.to_owned(), format!("{other:?}")),
     };
     let budget = input.budget();
-    let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(input);
+    let mut input = BufReader::new(input);
+    let delimiter = delimiter_of(
+        input
+            .fill_buf()
+            .map_err(|error| ImportError::File(path.to_owned(), error))?,
+    );
+    let mut rows = csv::ReaderBuilder::new()
+        .flexible(true)
+        .delimiter(delimiter)
+        .from_reader(input);
     let columns = columns_of(rows.headers().map_err(unreadable)?)
         .map_err(|expected| ImportError::Format(path.to_owned(), expected))?;
     let mut record = StringRecord::new();
@@ -200,13 +229,27 @@ fn send_csv(path: &Path, input: Input, sender: &mpsc::Sender<Row>) -> Result<(),
     }
 }
 
+/// What stands between the columns of a file that begins with `start`: where a comma is in numbers, spreadsheets write
+/// semicolons.
+fn delimiter_of(start: &[u8]) -> u8 {
+    let header = start
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let holds = |mark: &u8| header.contains(mark);
+    let mark = [b',', b';', b'\t'].into_iter().find(holds);
+    mark.unwrap_or(b',')
+}
+
 fn columns_of(header: &StringRecord) -> Result<Vec<(&'static str, Cell)>, String> {
     if header.is_empty() {
         return Err("expected a first line with the names of the columns, such as title,sku,price,currency; the file is empty".to_owned());
     }
     let mut columns: Vec<(&'static str, Cell)> = Vec::new();
     for name in header {
-        let known = COLUMNS.iter().find(|(known, _)| *known == name.trim());
+        let known = COLUMNS
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name.trim()));
         let column = known.ok_or_else(|| {
             let all: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
             format!(
@@ -231,17 +274,19 @@ fn body_of(columns: &[(&'static str, Cell)], record: &StringRecord) -> Result<Va
             record.len()
         ));
     }
+    let cells = || columns.iter().zip(record);
+    let currency = cells().find(|((name, _), _)| *name == "currency");
+    let currency = currency.map_or("", |(_, code)| code);
     let mut body = Map::new();
-    for ((name, cell), text) in columns
-        .iter()
-        .zip(record)
-        .filter(|(_, text)| !text.is_empty())
-    {
+    for ((name, cell), text) in cells().filter(|(_, text)| !text.is_empty()) {
         let value = match cell {
             Cell::Text => text.into(),
             Cell::Integer => text
                 .parse::<i64>()
                 .map_err(|_| format!("{name}: expected a whole number"))?
+                .into(),
+            Cell::Amount => amount_of(text, currency)
+                .map_err(|expected| format!("{name}: {expected}"))?
                 .into(),
             Cell::List => text
                 .split(';')
@@ -252,6 +297,12 @@ fn body_of(columns: &[(&'static str, Cell)], record: &StringRecord) -> Result<Va
         body.insert((*name).to_owned(), value);
     }
     Ok(Value::Object(body))
+}
+
+fn amount_of(text: &str, code: &str) -> Result<i64, String> {
+    let currency = Currency::parse(code)
+        .map_err(|_| "expected a currency beside it, such as USD".to_owned())?;
+    read_amount(text, currency)
 }
 
 fn send_ndjson(path: &Path, input: Input, sender: &mpsc::Sender<Row>) -> Result<(), ImportError> {
@@ -398,7 +449,7 @@ mod tests {
     fn a_row_is_the_short_form_of_a_body() {
         let body = row(
             "title,sku,price,currency,tags,vendor",
-            &["Mug", "M-1", "1999", "GBP", "red; blue;", ""],
+            &["Mug", "M-1", "19.99", "GBP", "red; blue;", ""],
         );
         let expected = json!({ "title": "Mug", "sku": "M-1", "price": 1999, "currency": "GBP", "tags": ["red", "blue"] });
         assert_eq!(body, Ok(expected.clone()));
@@ -407,6 +458,19 @@ mod tests {
             (draft.variants[0].prices[0].amount, draft.tags.len()),
             (1999, 2)
         );
+    }
+
+    #[test]
+    fn the_mark_between_columns_is_seen_in_the_header() {
+        for (start, mark) in [
+            ("title,sku\nA;B,1\n", b','),
+            ("title;sku;price\nA,B;1\n", b';'),
+            ("title\tsku\n", b'\t'),
+            ("title\nA;B\n", b','),
+            ("", b','),
+        ] {
+            assert_eq!(delimiter_of(start.as_bytes()), mark, "{start}");
+        }
     }
 
     #[test]
@@ -422,7 +486,17 @@ mod tests {
             (
                 "title,price",
                 &["Mug", "19.99"],
-                "price: expected a whole number",
+                "price: expected a currency",
+            ),
+            (
+                "title,price,currency",
+                &["Mug", "19.999", "USD"],
+                "price: expected at most 2 decimals",
+            ),
+            (
+                "title,inventory_quantity",
+                &["Mug", "1.5"],
+                "inventory_quantity: expected a whole number",
             ),
         ] {
             let error = row(header, cells).expect_err(said);

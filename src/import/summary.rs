@@ -1,6 +1,7 @@
 //! What came of an import.
 
 use crate::money::{Currency, format_major};
+use crate::products::ProductStatus;
 use serde::Serialize;
 use std::fmt;
 
@@ -19,6 +20,20 @@ impl fmt::Display for BadRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {}", self.line, self.reason)
     }
+}
+
+/// Good rows of which a dry run says how they were understood.
+pub const READ_MAX: usize = 10;
+
+/// A product as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    pub title: String,
+    pub sku: Option<String>,
+    /// In minor units.
+    pub price: Option<(i64, Currency)>,
+    pub on_hand: Option<i64>,
+    pub status: ProductStatus,
 }
 
 /// How many were added, and how many of those in the file were there before.
@@ -47,6 +62,9 @@ pub struct Summary {
     pub bad_rows: u64,
     /// The first 1,000 of the bad rows.
     pub bad: Vec<BadRow>,
+    /// In a dry run of products the first of the good rows.
+    #[serde(skip)]
+    pub read: Vec<Read>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub documents: Option<Counts>,
     /// Documents with a bad row: they are left out as a whole.
@@ -77,6 +95,12 @@ impl Summary {
     pub fn is_news(&self) -> bool {
         let new = |counts: Option<Counts>| counts.map_or(0, |counts| counts.new);
         new(self.documents) + new(self.customers) + self.products.new > 0
+    }
+
+    pub(super) fn add_read(&mut self, read: impl FnOnce() -> Read) {
+        if self.dry_run && self.read.len() < READ_MAX {
+            self.read.push(read());
+        }
     }
 
     pub(super) fn add_bad(&mut self, row: BadRow) {

@@ -371,9 +371,9 @@ async fn products_come_from_csv_and_from_ndjson_once() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let (csv, ndjson) = (dir.path().join("a.csv"), dir.path().join("b.ndjson.zst"));
     let rows = "title,sku,price,currency,inventory_quantity,tags\n\
-        Blue Mug,MUG-1,1999,GBP,5,blue;mugs\n\
-        Red Mug,MUG-2,19.99,GBP,5,\n\
-        \"Mug, green\",MUG-3,2999,GBP,,\n\
+        Blue Mug,MUG-1,19.99,GBP,5,blue;mugs\n\
+        Red Mug,MUG-2,19.999,GBP,5,\n\
+        \"Mug, green\",MUG-3,29.99,GBP,,\n\
         Copy,MUG-1,1,GBP,,\n";
     std::fs::write(&csv, rows).expect("written");
     let bodies = "{\"title\":\"Blue Mug\",\"sku\":\"MUG-1\"}\n\n{\"title\":\"Cup\",\"external_id\":\"c1\",\"options\":[{\"name\":\"Size\",\
@@ -392,7 +392,10 @@ async fn products_come_from_csv_and_from_ndjson_once() {
     let first = run(&csv).await;
     let reasons: Vec<String> = first.bad.iter().map(ToString::to_string).collect();
     assert_eq!(first.products, Counts { new: 2, present: 0 });
-    assert_eq!(reasons[0], "line 3: price: expected a whole number");
+    assert_eq!(
+        reasons[0],
+        "line 3: price: expected at most 2 decimals, as GBP has"
+    );
     assert_eq!(
         reasons[1],
         "line 5: sku: `MUG-1` stands in a row before this one"

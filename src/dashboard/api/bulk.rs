@@ -2,7 +2,7 @@
 //! became of it.
 
 use super::orders::{Choice, choices};
-use super::product_edit::{change, is_of_form, told};
+use super::product_edit::{change, is_of_form};
 use super::products;
 use crate::app::App;
 use crate::dashboard::bulk::{Bulk, FIELDS, Line, PRODUCTS_MAX, Plan, Refused};
@@ -11,6 +11,7 @@ use crate::dashboard::fields::Fields;
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::show::Badge;
 use crate::dashboard::visit::{Form, SignedIn};
+use crate::dashboard::wrong::Wrong;
 use crate::error::Result;
 use crate::money::Currency;
 use crate::products::ProductId;
@@ -171,7 +172,7 @@ fn planned(bulk: &Bulk, product: &Product) -> Result<std::result::Result<Plan, S
     };
     match changes::planned(product, plan.patch.clone()) {
         Ok(_) => Ok(Ok(plan)),
-        Err(problem) if is_of_form(&problem) => Ok(Err(told(&problem).join("; "))),
+        Err(problem) if is_of_form(&problem) => Ok(Err(Wrong::of(&problem, &[]).lines().join(" "))),
         Err(problem) => Err(problem),
     }
 }
@@ -255,7 +256,7 @@ fn reason(problem: &Problem) -> String {
         status if status.is_server_error() => {
             "The server could not do it now, and stopped here.".to_owned()
         }
-        _ => told(problem).join("; "),
+        _ => Wrong::of(problem, &[]).lines().join(" "),
     }
 }
 

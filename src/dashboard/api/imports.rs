@@ -3,19 +3,23 @@
 use crate::app::App;
 use crate::dashboard::fields::Fields;
 use crate::dashboard::frame::{self, Frame};
-use crate::dashboard::show::count;
+use crate::dashboard::show::{Badge, count, money, sentence};
 use crate::dashboard::store;
 use crate::dashboard::visit::{Form, SignedIn};
 use crate::error::Result;
-use crate::import::{BadRow, ImportError, Options, Summary, run_products_text};
+use crate::import::{BadRow, ImportError, Options, Read, Summary, run_products_text};
 use askama::Template;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use platform::http::{Problem, codes};
 
 /// Largest file: with the rest of the form it stays within the 1 MiB of a body.
 const FILE_BYTES_MAX: usize = 1_000_000;
+/// A file to begin with.
+const EXAMPLE: &str = "title,sku,price,currency,inventory_quantity,status,categories,tags,description\n\
+    \"Mug, blue\",MUG-BLUE,12.50,USD,40,active,Kitchen;Mugs,blue,\"Holds 0.3 l.\"\n\
+    \"Mug, red\",MUG-RED,12.50,USD,25,draft,Kitchen;Mugs,red,\n";
 /// Longest name of a file that is noted, in characters.
 const NAME_CHARS_MAX: usize = 200;
 
@@ -28,11 +32,22 @@ struct Report {
     present: String,
     bad_rows: String,
     bad: Vec<BadRow>,
+    read: Vec<ReadRow>,
     /// Some bad rows are not listed.
     cut: bool,
     /// Something would be, or was, added.
     any: bool,
     dry: bool,
+}
+
+/// A product as it was read.
+#[derive(Debug)]
+struct ReadRow {
+    title: String,
+    sku: String,
+    price: String,
+    stock: String,
+    status: Badge,
 }
 
 #[derive(Template)]
@@ -69,7 +84,33 @@ fn report(name: &str, summary: Summary) -> Report {
         any: summary.products.new > 0,
         dry: summary.dry_run,
         bad: summary.bad,
+        read: summary.read.into_iter().map(read_row).collect(),
     }
+}
+
+fn read_row(read: Read) -> ReadRow {
+    let none = || "none".to_owned();
+    ReadRow {
+        title: read.title,
+        sku: read.sku.unwrap_or_default(),
+        price: read
+            .price
+            .map_or_else(none, |(amount, currency)| money(amount, currency)),
+        stock: read.on_hand.map_or_else(|| "not tracked".to_owned(), count),
+        status: Badge(read.status.as_str()),
+    }
+}
+
+/// `GET /dashboard/products/import/example.csv`: a file to begin with.
+pub async fn example() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"products.csv\"",
+        ),
+    ];
+    (headers, EXAMPLE).into_response()
 }
 
 /// `GET /dashboard/products/import`.
@@ -134,7 +175,7 @@ pub async fn import(
         }
         Err(ImportError::Db(error)) => Err(error.into()),
         Err(ImportError::Format(_, detail)) => {
-            page.wrong = detail;
+            page.wrong = sentence(&detail);
             page.text = "";
             Ok(frame::page(StatusCode::UNPROCESSABLE_ENTITY, &page))
         }

@@ -5,9 +5,10 @@ use crate::app::App;
 use crate::dashboard::edited::{Clash, Edited, Values};
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::product_form::{new_product, product_patch, product_values};
-use crate::dashboard::show::{count, words};
+use crate::dashboard::show::count;
 use crate::dashboard::store as own;
 use crate::dashboard::visit::{Form, SignedIn};
+use crate::dashboard::wrong::Wrong;
 use crate::error::Result;
 use crate::money::Currency;
 use crate::products::changes::{self, Changer};
@@ -17,28 +18,11 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use platform::http::{
-    FieldError, IfMatch, Path, Place, Problem, Schema, codes, field_errors_to_problem,
-};
+use platform::http::{IfMatch, Path, Problem, Schema, codes, field_errors_to_problem};
 use serde_json::{Map, Value};
 
 /// In the order in which they are shown.
 const STATUSES: [&str; 3] = ["active", "draft", "archived"];
-
-/// What is wrong with a form, a line each.
-pub fn told(problem: &Problem) -> Vec<String> {
-    let line = |error: &FieldError| match &error.place {
-        Place::Pointer(pointer) => {
-            let field = pointer.trim_start_matches("#/").replace('/', " ");
-            format!("{}: {}", words(&field), error.detail)
-        }
-        _ => error.detail.clone(),
-    };
-    match problem.errors() {
-        [] => vec![problem.detail().to_owned()],
-        errors => errors.iter().map(line).collect(),
-    }
-}
 
 /// Whether the form that met `problem` is shown again, rather than a page of the problem.
 pub fn is_of_form(problem: &Problem) -> bool {
@@ -70,7 +54,7 @@ struct EditPage {
     currency: String,
     currencies: Vec<&'static str>,
     clashes: Vec<Clash>,
-    wrong: Vec<String>,
+    wrong: Wrong,
     on_hand: String,
     allocated: i64,
 }
@@ -90,7 +74,7 @@ impl EditPage {
             },
             currencies: Currency::codes(),
             clashes: Vec::new(),
-            wrong: Vec::new(),
+            wrong: Wrong::default(),
             on_hand: String::new(),
             allocated: 0,
             values,
@@ -131,7 +115,7 @@ pub async fn create(
         Ok(id) => Ok(frame::done(&format!("/dashboard/products/{id}"), "created")),
         Err(problem) if is_of_form(&problem) => {
             let page = EditPage {
-                wrong: told(&problem),
+                wrong: Wrong::of(&problem, &[]),
                 ..EditPage::new(&signed_in, typed)
             };
             Ok(frame::page(problem.status(), &page))
@@ -190,7 +174,11 @@ pub async fn update(
     let page = EditPage {
         values,
         clashes: if stale { clashes } else { Vec::new() },
-        wrong: if stale { Vec::new() } else { told(&problem) },
+        wrong: if stale {
+            Wrong::default()
+        } else {
+            Wrong::of(&problem, &[])
+        },
         // Who has not seen what others changed is told again, not allowed to overwrite it.
         version: if stale {
             page.version

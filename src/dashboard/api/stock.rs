@@ -1,6 +1,6 @@
 //! `/dashboard/products/{id}/stock/{variant}`: how much there is of a variant, and why.
 
-use super::product_edit::{is_of_form, told};
+use super::product_edit::is_of_form;
 use super::products::find;
 use super::variants::name_of;
 use super::{next_link, page_of};
@@ -13,6 +13,7 @@ use crate::dashboard::role::Role;
 use crate::dashboard::show::{When, count, words};
 use crate::dashboard::store as own;
 use crate::dashboard::visit::{Form, SignedIn};
+use crate::dashboard::wrong::Wrong;
 use crate::error::{Result, STOCK_CHANGED, not_found};
 use crate::products::inventory::api::{ListLevels, NewAdjustment, check, make};
 use crate::products::inventory::stock::{Level, LocationId, Movement};
@@ -58,7 +59,7 @@ struct StockPage<'a> {
     next: String,
     first: bool,
     typed: Fields,
-    wrong: Vec<String>,
+    wrong: Wrong,
     done: &'a str,
 }
 
@@ -95,12 +96,7 @@ impl Shown<'_> {
         Ok(levels)
     }
 
-    async fn page(
-        &self,
-        status: StatusCode,
-        typed: Fields,
-        wrong: Vec<String>,
-    ) -> Result<Response> {
+    async fn page(&self, status: StatusCode, typed: Fields, wrong: Wrong) -> Result<Response> {
         let Shown {
             app,
             signed_in,
@@ -177,7 +173,7 @@ pub async fn get(
         ids: (&id, &variant),
     };
     shown
-        .page(StatusCode::OK, Fields::default(), Vec::new())
+        .page(StatusCode::OK, Fields::default(), Wrong::default())
         .await
 }
 
@@ -206,11 +202,11 @@ pub async fn adjust(
         Err(problem) => return Err(problem),
     };
     let wrong = match problem.code() == &STOCK_CHANGED {
-        true => vec![format!(
+        true => Wrong::line(&format!(
             "Somebody else changed this stock while you were here: {}. Nothing was changed; look at the figures below and send it again if it still holds.",
             problem.detail()
-        )],
-        false => told(&problem),
+        )),
+        false => Wrong::of(&problem, &[]),
     };
     let shown = Shown {
         app: &app,

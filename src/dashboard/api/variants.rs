@@ -1,12 +1,13 @@
 //! `/dashboard/products/{id}/variants/…`: what one variant is and costs.
 
-use super::product_edit::{change, is_of_form, seen_version, told};
+use super::product_edit::{change, is_of_form, seen_version};
 use super::products::find;
 use crate::app::App;
 use crate::dashboard::edited::{Clash, Edited, Values};
 use crate::dashboard::frame::{self, Frame};
-use crate::dashboard::product_form::{price_keys, variant_patch, variant_values};
+use crate::dashboard::product_form::{price_field, price_keys, variant_patch, variant_values};
 use crate::dashboard::visit::{Form, SignedIn};
+use crate::dashboard::wrong::{Mark, Wrong};
 use crate::error::{Result, not_found};
 use crate::money::Currency;
 use crate::products::product::{Product, ProductOption, Variant};
@@ -43,13 +44,21 @@ struct VariantPage {
     currencies: Vec<&'static str>,
     zone: String,
     clashes: Vec<Clash>,
-    wrong: Vec<String>,
+    wrong: Wrong,
     removable: bool,
 }
 
 impl VariantPage {
     fn price<'a>(&'a self, row: &PriceForm, field: &str) -> &'a str {
         self.values.of(&format!("price.{}.{field}", row.key))
+    }
+
+    fn mark(&self, row: &PriceForm, field: &str) -> Mark {
+        self.wrong.mark(&price_field(&row.key, field))
+    }
+
+    fn note(&self, row: &PriceForm, field: &str) -> Mark {
+        self.wrong.note(&price_field(&row.key, field))
     }
 
     fn is_currency(&self, row: &PriceForm, code: &str) -> bool {
@@ -91,7 +100,7 @@ impl VariantPage {
             currencies: codes,
             zone: signed_in.shop.time_zone.clone(),
             clashes: Vec::new(),
-            wrong: Vec::new(),
+            wrong: Wrong::default(),
             removable: variant.is_some() && product.variants.len() > 1,
             options,
             product,
@@ -189,7 +198,11 @@ fn again(page: VariantPage, edited: &Edited, problem: &Problem, seen: &str) -> R
     let page = VariantPage {
         values,
         clashes: if stale { clashes } else { Vec::new() },
-        wrong: if stale { Vec::new() } else { told(problem) },
+        wrong: if stale {
+            Wrong::default()
+        } else {
+            Wrong::of(problem, &sent_keys(&page.prices, &edited.typed))
+        },
         version: if stale {
             page.version
         } else {
@@ -203,6 +216,13 @@ fn again(page: VariantPage, edited: &Edited, problem: &Problem, seen: &str) -> R
         ..page
     };
     Ok(frame::page(problem.status(), &page))
+}
+
+/// The price rows that a form sent on, in their order: those with an amount.
+fn sent_keys(rows: &[PriceForm], typed: &Values) -> Vec<String> {
+    let keys = rows.iter().map(|row| row.key.clone());
+    keys.filter(|key| !typed.of(&price_field(key, "amount")).is_empty())
+        .collect()
 }
 
 fn changed(id: &str) -> Response {

@@ -110,7 +110,15 @@ async fn a_product_is_made_changed_and_deleted_by_forms() {
     let refused = send(&mut owner, path, &fields).await;
     assert_eq!(refused.status, 422);
     assert!(
-        refused.text().contains("USD has 2 digits") && refused.text().contains("Blue mug"),
+        refused.text().contains("aria-describedby=\"wrong-price\"")
+            && refused
+                .text()
+                .contains("id=\"wrong-price\">Expected at most"),
+        "it is told at its field: {}",
+        refused.text()
+    );
+    assert!(
+        refused.text().contains("at most 2 decimals") && refused.text().contains("Blue mug"),
         "what was typed is kept: {}",
         refused.text()
     );
@@ -353,14 +361,15 @@ async fn a_file_of_products_is_looked_at_before_it_is_imported() {
     let app = TestApp::start().await;
     let mut owner = owner(&app).await;
     let path = "/dashboard/products/import";
-    let file = "\u{feff}title,sku,price,currency,description\r\nMug,M-1,1999,USD,\"two\r\nlines\"\r\nCup,C-1,x,USD,\r\nMug,M-1,1,USD,\r\n<b>,B-1,5,USD,\r\n";
+    let file = "\u{feff}title,sku,price,currency,description\r\nMug,M-1,19.99,USD,\"two\r\nlines\"\r\nCup,C-1,x,USD,\r\nMug,M-1,1,USD,\r\n<b>,B-1,5,USD,\r\n";
     let looked = owner.upload(path, &[], ("shop.csv", file.as_bytes())).await;
     assert_eq!(looked.status, 200, "{}", looked.text());
     let page = looked.text();
     assert!(
         page.contains("Nothing is written yet")
             && page.contains("Import 2")
-            && page.contains("price: expected a whole number")
+            && page.contains("price: expected an amount such as 19.99")
+            && page.contains(">19.99\u{a0}USD<")
             && page.contains("stands in a row before"),
         "{page}"
     );
@@ -384,7 +393,7 @@ async fn a_file_of_products_is_looked_at_before_it_is_imported() {
     assert!(audit.contains("Products imported") && audit.contains("shop.csv"));
     for (file, said) in [
         (&b""[..], "Choose a file"),
-        (b"colour\nred\n", "there is no column"),
+        (b"colour\nred\n", "There is no column"),
         (b"title\ncaf\xe9\n", "is not text in UTF-8"),
     ] {
         let refused = owner.upload(path, &[], ("bad.csv", file)).await;

@@ -270,7 +270,7 @@ async fn what_is_unticked_is_not_allowed() {
     let reply = decide(&mut owner, &fields, "allow").await;
     assert_eq!(reply.status, 422);
     assert!(
-        reply.text().contains("at least one thing"),
+        reply.text().contains("at least one scope"),
         "{}",
         reply.text()
     );

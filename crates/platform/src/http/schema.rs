@@ -191,6 +191,17 @@ fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
+/// The pattern of text with anything in it.
+const NOT_BLANK: &str = r"\S";
+
+/// `1 item`, `2 items`.
+fn counted(number: u64, one: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        more => format!("{more} {one}s"),
+    }
+}
+
 fn describe(kind: &ValidationErrorKind, instance: &Value) -> (&'static str, String) {
     use ValidationErrorKind as Kind;
     match kind {
@@ -199,10 +210,22 @@ fn describe(kind: &ValidationErrorKind, instance: &Value) -> (&'static str, Stri
             ("required", format!("`{name}` is required"))
         }
         Kind::Type { kind } => ("invalid_type", format!("expected {}", type_names(kind))),
-        Kind::MinLength { limit } => ("too_short", format!("expected at least {limit} characters")),
-        Kind::MaxLength { limit } => ("too_long", format!("expected at most {limit} characters")),
-        Kind::MinItems { limit } => ("too_few", format!("expected at least {limit} items")),
-        Kind::MaxItems { limit } => ("too_many", format!("expected at most {limit} items")),
+        Kind::MinLength { limit } => (
+            "too_short",
+            format!("expected at least {}", counted(*limit, "character")),
+        ),
+        Kind::MaxLength { limit } => (
+            "too_long",
+            format!("expected at most {}", counted(*limit, "character")),
+        ),
+        Kind::MinItems { limit } => (
+            "too_few",
+            format!("expected at least {}", counted(*limit, "item")),
+        ),
+        Kind::MaxItems { limit } => (
+            "too_many",
+            format!("expected at most {}", counted(*limit, "item")),
+        ),
         Kind::MaxProperties { limit } => ("too_many", format!("expected at most {limit} members")),
         Kind::UniqueItems => ("not_unique", "expected items that differ".to_owned()),
         Kind::Minimum { limit } => ("too_small", format!("expected at least {limit}")),
@@ -212,6 +235,10 @@ fn describe(kind: &ValidationErrorKind, instance: &Value) -> (&'static str, Stri
         Kind::Constant { expected_value } => {
             ("invalid_value", format!("expected {expected_value}"))
         }
+        Kind::Pattern { pattern } if pattern == NOT_BLANK => (
+            "invalid_format",
+            "expected text that is not blank".to_owned(),
+        ),
         Kind::Pattern { pattern } => (
             "invalid_format",
             format!("expected text that matches {pattern}"),

@@ -219,7 +219,7 @@ async fn nobody_allows_what_they_may_not_do() {
         let mut member = browser::member(&app, email, role).await;
         let address = visited.address(&[("scope", "")]);
         let page = member.get(&address).await.text();
-        assert!(page.contains("you may not do yourself"), "{page}");
+        assert!(page.contains("not allowed to your role"), "{page}");
         let mut fields = consent(&mut member, &address).await;
         for scope in all.split(' ') {
             fields.push(("allowed".to_owned(), scope.to_owned()));

@@ -62,7 +62,7 @@ async fn people_see_which_apps_act_for_them_and_end_it() {
             .get("/dashboard/account")
             .await
             .text()
-            .contains("No app acts for you.")
+            .contains("No app has access to your account.")
     );
     visited.code(&mut owner).await; // never exchanged: the app has nothing
     assert!(
@@ -70,13 +70,13 @@ async fn people_see_which_apps_act_for_them_and_end_it() {
             .get("/dashboard/account")
             .await
             .text()
-            .contains("No app acts for you.")
+            .contains("No app has access to your account.")
     );
     let (access, refresh) = visited.tokens(&app, &mut owner).await;
     let page = owner.get("/dashboard/account").await.text();
     let id = browser::between(&page, "/dashboard/account/apps/", "/revoke");
     assert!(
-        page.contains("orders:read") && page.contains("Apps with access"),
+        page.contains("orders:read") && page.contains("Connected apps"),
         "{page}"
     );
     assert!(
@@ -84,7 +84,7 @@ async fn people_see_which_apps_act_for_them_and_end_it() {
             .get("/dashboard/account")
             .await
             .text()
-            .contains("No app acts for you.")
+            .contains("No app has access to your account.")
     );
     let path = format!("/dashboard/account/apps/{id}/revoke");
     assert_eq!(other.post(&path, &[]).await.status, 404, "it is not theirs");
@@ -94,7 +94,10 @@ async fn people_see_which_apps_act_for_them_and_end_it() {
     assert_eq!(bearer(&app, &access).get("/v2/orders").await.status, 401);
     assert_refused(&visited.refresh(&app, &refresh).await, 400, "invalid_grant");
     let page = owner.get("/dashboard/account").await.text();
-    assert!(page.contains("No app acts for you."), "{page}");
+    assert!(
+        page.contains("No app has access to your account."),
+        "{page}"
+    );
     let audit = owner.get("/dashboard/audit").await.text();
     assert!(
         audit.contains(&id) && audit.contains("Grant revoked"),
