@@ -53,4 +53,5 @@ pub static MIGRATIONS: &[Migration] = &[
     shared!(34, "low_stock", "0034_low_stock.sql"),
     shared!(35, "client_registration", "0035_client_registration.sql"),
     shared!(36, "saved_views", "0036_saved_views.sql"),
+    shared!(37, "code_key", "0037_code_key.sql"),
 ];

@@ -8,6 +8,7 @@ use super::staff::{LinkKind, SESSION_MAX, Shop, Staff, StaffId};
 use super::store::{self, Device, Doer};
 use super::visit::{new_token, token_hash};
 use crate::oauth::client::{ClientId, ClientSecret};
+use crate::oauth::flows::grant::GrantId;
 use crate::oauth::flows::revoke::revoke;
 use crate::oauth::flows::store as flows;
 use crate::oauth::{NewClient, Scopes, create_client};
@@ -287,23 +288,30 @@ pub async fn forget_passkeys(
 /// Closes an account for good: its sessions and links end with it, and so does what its owner allowed apps.
 pub async fn disable(tx: &mut Tx, email: &str, now: Timestamp) -> Result<(), AccountError> {
     let staff = known(tx, email).await?;
-    close(tx, Doer::operator(now), staff.id.as_str()).await
+    close(tx, Doer::operator(now), staff.id.as_str())
+        .await
+        .map(drop)
 }
 
 /// As [`disable`], by whoever.
-pub async fn close(tx: &mut Tx, doer: Doer<'_>, id: &str) -> Result<(), AccountError> {
+///
+/// Returns what its owner allowed apps: their tokens are to be forgotten when the transaction is done.
+pub async fn close(tx: &mut Tx, doer: Doer<'_>, id: &str) -> Result<Vec<GrantId>, AccountError> {
     let staff = still_owned_without(tx, id).await?;
     store::disable(tx, &staff.id, doer.now).await?;
     passkeys::store::remove_all(tx, &staff.id).await?;
-    for grant in flows::hold_grants_of(tx, &staff.id).await? {
+    let grants = flows::hold_grants_of(tx, &staff.id).await?;
+    for grant in &grants {
         let why = ("grant.revoked", doer.actor);
-        revoke(tx, &grant, why, doer.now).await?;
+        revoke(tx, grant, why, doer.now).await?;
     }
     let object = ("staff", staff.id.as_str());
-    Ok(store::note(tx, doer, "staff.disabled", object).await?)
+    store::note(tx, doer, "staff.disabled", object).await?;
+    Ok(grants.into_iter().map(|grant| grant.id).collect())
 }
 
-/// Gives somebody another role. Their sessions end: what they may begins anew with the next sign-in.
+/// Gives somebody another role. Their sessions end: what they may begins anew with the next sign-in. So do links by which
+/// a password is chosen: whoever was handed one could take over an account that may more by now.
 pub async fn change_role(
     tx: &mut Tx,
     doer: Doer<'_>,
@@ -321,6 +329,7 @@ pub async fn change_role(
     }
     store::set_role(tx, &staff.id, role, doer.now).await?;
     store::end_sessions(tx, &staff.id, None).await?;
+    store::end_links(tx, &staff.id, doer.now).await?;
     let action = format!("staff.made_{}", role.as_str());
     Ok(store::note(tx, doer, &action, ("staff", staff.id.as_str())).await?)
 }

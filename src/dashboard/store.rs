@@ -167,11 +167,7 @@ pub async fn disable(tx: &mut Tx, id: &StaffId, now: Timestamp) -> Result<(), Db
     let sql =
         "UPDATE staff SET disabled_at = COALESCE(disabled_at, $2), updated_at = $2 WHERE id = $1";
     tx.execute(sql, params![id, now]).await?;
-    tx.execute(
-        "UPDATE staff_links SET used_at = $2 WHERE staff_id = $1 AND used_at IS NULL",
-        params![id, now],
-    )
-    .await?;
+    end_links(tx, id, now).await?;
     end_sessions(tx, id, None).await
 }
 
@@ -336,6 +332,12 @@ pub async fn find_link(
     };
     let owner = find_open(tx, id.as_str()).await?;
     Ok(owner.map(|owner| (kind, Some(owner))))
+}
+
+/// Ends all links of an account.
+pub async fn end_links(tx: &mut Tx, id: &StaffId, now: Timestamp) -> Result<(), DbError> {
+    let sql = "UPDATE staff_links SET used_at = $2 WHERE staff_id = $1 AND used_at IS NULL";
+    tx.execute(sql, params![id, now]).await.map(drop)
 }
 
 /// Uses a link up; `false` when somebody was faster. Check and change are one statement.

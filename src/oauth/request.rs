@@ -147,6 +147,8 @@ pub struct TokenRequest {
 pub struct DeviceRequest {
     /// The scopes asked for, not yet read; all of the client's when absent.
     pub scope: Option<String>,
+    /// Where the tokens are to be used (RFC 8707), not yet looked at.
+    pub resource: Option<String>,
     /// Who asks.
     pub client: Credentials,
 }
@@ -166,6 +168,7 @@ impl DeviceRequest {
         }
         Ok(DeviceRequest {
             scope: parameters.take("scope")?,
+            resource: parameters.take("resource")?,
             client: parameters.credentials(message.authorization)?,
         })
     }

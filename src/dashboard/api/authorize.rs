@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What is sent along from the page to its form, as it came.
-const CARRIED: [&str; 9] = [
+const CARRIED: [&str; 10] = [
     "response_type",
     "client_id",
     "redirect_uri",
@@ -34,6 +34,7 @@ const CARRIED: [&str; 9] = [
     "code_challenge_method",
     "response_mode",
     "resource",
+    "dpop_jkt",
 ];
 
 /// A scope in words, its name, and whether it is chosen.
@@ -120,8 +121,7 @@ pub async fn decide(
         .write(async move |tx| {
             let now = signed_in.visit.now();
             let (grant, ended) = allow(tx, &signed_in, &client, (scopes, CODE_LIFE)).await?;
-            let bound = (request.back.redirect_uri.as_str(), &request.challenge);
-            store::insert_code(tx, &hash, &grant, bound, now + CODE_LIFE).await?;
+            store::insert_code(tx, &hash, &grant, &request, now + CODE_LIFE).await?;
             Ok(ended)
         })
         .await;
@@ -227,7 +227,7 @@ fn place(back: &WayBack) -> String {
     let source = back.source();
     match source.strip_prefix("https://") {
         Some(host) => host.to_owned(),
-        None if source.starts_with("http://") => "a program on this device".to_owned(),
+        None if source.starts_with("http:") => "a program on this device".to_owned(),
         None => format!("the app of {source} on this device"),
     }
 }

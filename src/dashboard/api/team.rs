@@ -11,6 +11,7 @@ use crate::dashboard::staff::{LinkKind, Staff, parse_email};
 use crate::dashboard::store;
 use crate::dashboard::visit::{Form, SignedIn};
 use crate::error::{Result, not_found};
+use crate::oauth::flows::revoke::forget;
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -325,11 +326,16 @@ pub async fn role(
             let (covers, staff) = changeable(tx, &by, &id).await?;
             let role = role.filter(|role| covers.covers(*role));
             let role = role.ok_or(Refused::NotYours)?;
-            Ok::<_, Refused>(accounts::change_role(tx, by.doer(), staff.id.as_str(), role).await?)
+            accounts::change_role(tx, by.doer(), staff.id.as_str(), role).await?;
+            Ok::<_, Refused>((staff.id, role))
         })
         .await;
     match changed {
-        Ok(()) => Ok(frame::done("/dashboard/team", "role")),
+        Ok((id, role)) => {
+            // Here at once; other nodes hear of it when they look.
+            app.oauth.caps.set(id.as_str(), role.scopes());
+            Ok(frame::done("/dashboard/team", "role"))
+        }
         Err(refused) => refusal(&signed_in, refused),
     }
 }
@@ -347,15 +353,19 @@ pub async fn disable(
         .write(async move |tx| {
             let (_, staff) = changeable(tx, &by, &id).await?;
             if !staff.email.eq_ignore_ascii_case(&name) {
-                return Ok(false);
+                return Ok(None);
             }
-            accounts::close(tx, by.doer(), staff.id.as_str()).await?;
-            Ok::<_, Refused>(true)
+            let ended = accounts::close(tx, by.doer(), staff.id.as_str()).await?;
+            Ok::<_, Refused>(Some(ended))
         })
         .await;
     match closed {
-        Ok(true) => Ok(frame::done("/dashboard/team", "disabled")),
-        Ok(false) => {
+        Ok(Some(ended)) => {
+            forget(&app, &ended);
+            app.nudge.send();
+            Ok(frame::done("/dashboard/team", "disabled"))
+        }
+        Ok(None) => {
             let detail = "the email that was typed is not that of the account: nothing was closed";
             Err(Problem::new(&codes::INVALID_BODY, detail))
         }

@@ -11,7 +11,7 @@ use platform::clock::Timestamp;
 /// Longest `state`.
 const STATE_MAX_BYTES: usize = 2_000;
 /// What a request says; each of them at most once.
-const PARAMETERS: [&str; 10] = [
+const PARAMETERS: [&str; 12] = [
     "response_type",
     "client_id",
     "redirect_uri",
@@ -22,6 +22,8 @@ const PARAMETERS: [&str; 10] = [
     "response_mode",
     "resource",
     "request",
+    "request_uri",
+    "dpop_jkt",
 ];
 
 /// A well-formed request of a client that may make it.
@@ -31,6 +33,8 @@ pub struct AuthorizationRequest {
     pub challenge: Challenge,
     /// What is asked for: at most what the client was given.
     pub scopes: Scopes,
+    /// The thumbprint of the only key that may show the code (RFC 9449 §10).
+    pub dpop_jkt: Option<String>,
 }
 
 /// Where the browser is sent when this is over: a place that the client registered.
@@ -91,10 +95,20 @@ pub fn read(
     }
     let (challenge, scopes) =
         read_rest(fields, client, audience).map_err(|(code, text)| refuse(code, text))?;
+    let dpop_jkt = given(fields, "dpop_jkt").map(str::to_owned);
+    // As base64url of a SHA-256 it looks like a challenge.
+    if dpop_jkt
+        .as_deref()
+        .is_some_and(|jkt| Challenge::parse(jkt).is_none())
+    {
+        let text = "dpop_jkt must be base64url of a SHA-256 (RFC 7638)".to_owned();
+        return Err(refuse("invalid_request", text));
+    }
     Ok(AuthorizationRequest {
         back,
         challenge,
         scopes,
+        dpop_jkt,
     })
 }
 
@@ -107,6 +121,12 @@ fn read_rest(
     if given(fields, "request").is_some() {
         return Err((
             "request_not_supported",
+            "request objects are not supported".into(),
+        ));
+    }
+    if given(fields, "request_uri").is_some() {
+        return Err((
+            "request_uri_not_supported",
             "request objects are not supported".into(),
         ));
     }

@@ -128,7 +128,8 @@ async fn exchange_code(
     let same_place = same_place.is_none_or(|uri| uri == code.redirect_uri);
     let same_client = grant.client_id == party.client_id;
     // What is wrong proves nothing: it must not end what somebody else was allowed.
-    if !same_client || !same_place || !offer.challenge.is(&code.challenge) {
+    let same_key = code.dpop_jkt.is_none() || code.dpop_jkt == party.bound_to;
+    if !same_client || !same_place || !same_key || !offer.challenge.is(&code.challenge) {
         return Ok(REFUSED);
     }
     // Another request may have used it before the grant was held.

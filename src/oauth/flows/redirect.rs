@@ -117,7 +117,11 @@ pub fn source(uri: &str) -> String {
     match (scheme, rest.strip_prefix("//")) {
         ("http" | "https", Some(rest)) => {
             let authority = rest.split(['/', '?']).next().unwrap_or_default();
-            format!("{scheme}://{authority}")
+            // A policy can name no IPv6 address (CSP Level 3 §2.3.1): the scheme alone is left.
+            match authority.starts_with('[') {
+                true => format!("{scheme}:"),
+                false => format!("{scheme}://{authority}"),
+            }
         }
         _ => format!("{scheme}:"),
     }

@@ -3,8 +3,8 @@
 use super::super::client::ClientId;
 use super::super::request::GrantType;
 use super::super::scope::Scopes;
+use super::authorize::AuthorizationRequest;
 use super::grant::{GRANTS_MAX, GrantId, REMEMBERED_MAX, UserGrant};
-use super::pkce::Challenge;
 use super::redirect::RedirectUri;
 use super::registration::Registration;
 use crate::dashboard::Role;
@@ -245,6 +245,7 @@ pub struct StoredCode {
     pub grant_id: GrantId,
     pub redirect_uri: String,
     pub challenge: String,
+    pub dpop_jkt: Option<String>,
     pub expires_at: Timestamp,
     pub used_at: Option<Timestamp>,
 }
@@ -254,21 +255,20 @@ pub async fn insert_code(
     tx: &mut Tx,
     hash: &str,
     grant_id: &GrantId,
-    (redirect_uri, challenge): (&str, &Challenge),
+    request: &AuthorizationRequest,
     expires_at: Timestamp,
 ) -> Result<(), DbError> {
-    let sql = "INSERT INTO oauth_codes (code_hash, grant_id, redirect_uri, challenge, expires_at) VALUES ($1, $2, $3, $4, $5)";
-    tx.execute(
-        sql,
-        params![hash, grant_id, redirect_uri, challenge.as_str(), expires_at],
-    )
-    .await
-    .map(drop)
+    let sql = "INSERT INTO oauth_codes (code_hash, grant_id, redirect_uri, challenge, dpop_jkt, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6)";
+    let (place, challenge) = (&request.back.redirect_uri, request.challenge.as_str());
+    let jkt = &request.dpop_jkt;
+    let params = params![hash, grant_id, place, challenge, jkt, expires_at];
+    tx.execute(sql, params).await.map(drop)
 }
 
 /// The code with this hash.
 pub async fn find_code(tx: &mut Tx, hash: &str) -> Result<Option<StoredCode>, DbError> {
-    let sql = "SELECT grant_id, redirect_uri, challenge, expires_at, used_at FROM oauth_codes WHERE code_hash = $1";
+    let sql = "SELECT grant_id, redirect_uri, challenge, expires_at, used_at, dpop_jkt FROM oauth_codes WHERE code_hash = $1";
     tx.fetch_optional(sql, params![hash], |row| {
         Ok(StoredCode {
             grant_id: row.get(0)?,
@@ -276,6 +276,7 @@ pub async fn find_code(tx: &mut Tx, hash: &str) -> Result<Option<StoredCode>, Db
             challenge: row.get(2)?,
             expires_at: row.get(3)?,
             used_at: row.get(4)?,
+            dpop_jkt: row.get(5)?,
         })
     })
     .await

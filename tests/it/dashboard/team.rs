@@ -236,6 +236,25 @@ async fn without_a_mailer_the_command_is_named() {
     assert_eq!(asked.status, 409);
 }
 
+/// An admin hands an invitation on; whoever holds it must not become what the owner makes of that account later.
+#[tokio::test]
+async fn a_link_from_before_another_role_is_worth_nothing() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let link = browser::invite(&app, "kim@example.com", Role::Operator).await;
+    let path = path_of(&mut owner, "kim@example.com").await;
+    let made = fields(&[("role", "owner")]);
+    assert_eq!(owner.post(&format!("{path}/role"), &made).await.status, 303);
+    let token = link.split("token=").nth(1).unwrap().to_owned();
+    let form = [("token", token), ("password", PASSWORD.to_owned())];
+    let mut thief = Browser::new(&app);
+    assert_eq!(thief.get(&link).await.status, 410);
+    assert_eq!(thief.submit(&link, &form).await.status, 410);
+    // The owner makes another one.
+    let again = owner.post(&format!("{path}/reset"), &fields(&[])).await;
+    assert_eq!(again.status, 200, "{}", again.text());
+}
+
 #[tokio::test]
 async fn a_changed_role_holds_at_once_and_ends_sessions() {
     let app = TestApp::start().await;

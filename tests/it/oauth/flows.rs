@@ -5,6 +5,8 @@ mod devices;
 mod refreshing;
 mod revoking;
 
+use super::dpop::proof;
+use super::signing::Key;
 use super::*;
 use crate::dashboard::browser::{self, Browser, OWNER, PASSWORD};
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -28,7 +30,12 @@ struct Visited {
 impl Visited {
     async fn start(app: &TestApp, scopes: &str, is_public: bool) -> Visited {
         let (id, secret) = register(app, new_client(scopes)).await;
-        let uris = [PLACE, "https://app.example/two?x=1", "http://127.0.0.1/cb"];
+        let uris = [
+            PLACE,
+            "https://app.example/two?x=1",
+            "http://127.0.0.1/cb",
+            "http://[::1]/cb",
+        ];
         let uris = uris.map(|uri| RedirectUri::parse(uri).unwrap()).to_vec();
         let flows = [GrantType::AuthorizationCode, GrantType::RefreshToken];
         let visited = Visited {
@@ -77,6 +84,21 @@ impl Visited {
             fields.push(("client_secret", secret));
         }
         ask(app, "/oauth/token", FORM, None, &form(&fields)).await
+    }
+
+    /// A token request with a proof of `key`.
+    async fn ask_with(&self, app: &TestApp, fields: &[(&str, &str)], key: Option<&Key>) -> Reply {
+        let mut fields = fields.to_vec();
+        fields.push(("client_id", &self.id));
+        if let Some(secret) = &self.secret {
+            fields.push(("client_secret", secret));
+        }
+        let mut call = app.anonymous().request(Method::POST, "/oauth/token");
+        if let Some(key) = key {
+            call = call.header("dpop", &proof(app, key, "POST", "/oauth/token", None));
+        }
+        let call = call.header("content-type", FORM);
+        call.body(form(&fields).as_str()).send().await
     }
 
     async fn exchange(&self, app: &TestApp, code: &str) -> Reply {
@@ -236,6 +258,14 @@ async fn a_public_client_needs_no_secret_and_may_listen_on_any_port() {
         policy.contains("form-action 'self' http://127.0.0.1:51234;"),
         "{policy}"
     );
+    // A policy can name no IPv6 address: browsers would hold the form back.
+    let six = visited.address(&[("redirect_uri", "http://[::1]:51234/cb")]);
+    let page = owner.get(&six).await;
+    let policy = page.header("content-security-policy").to_owned();
+    assert!(policy.contains("form-action 'self' http:;"), "{policy}");
+    assert!(page.text().contains("a program on this device"));
+    let back = allow(&mut owner, &six).await;
+    assert!(back.starts_with("http://[::1]:51234/cb?code="), "{back}");
     let back = allow(&mut owner, &address).await;
     assert!(back.starts_with(&format!("{place}?code=")), "{back}");
     let fields = [
@@ -328,6 +358,10 @@ async fn what_is_wrong_with_a_request_is_told_to_the_app() {
             "invalid_target",
         ),
         (&[("request", "eyJ")], "request_not_supported"),
+        (
+            &[("request_uri", "https://app.example/r")],
+            "request_uri_not_supported",
+        ),
     ] {
         let address = visited.address(changes);
         let reply = owner.get(&address).await;

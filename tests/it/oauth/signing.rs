@@ -67,6 +67,19 @@ impl Key {
         }
     }
 
+    /// RFC 7638, of an EC key.
+    pub fn thumbprint(&self) -> String {
+        let member = |name: &str| &self.jwk[name];
+        let text = format!(
+            "{{\"crv\":{},\"kty\":{},\"x\":{},\"y\":{}}}",
+            member("crv"),
+            member("kty"),
+            member("x"),
+            member("y")
+        );
+        BASE64URL.encode(platform::secrets::sha256(text.as_bytes()))
+    }
+
     /// The public half in the forms that careless verifiers take for an HMAC secret.
     pub fn public_bytes(&self) -> Vec<Vec<u8>> {
         let raw = match &self.pair {

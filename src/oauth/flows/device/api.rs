@@ -55,6 +55,9 @@ pub struct DeviceBody {
     /// Scopes separated by spaces; all of the client's when left away.
     #[serde(default)]
     scope: String,
+    /// Where the tokens are to be used (RFC 8707): this API.
+    #[serde(default)]
+    resource: String,
 }
 
 /// What `POST /oauth/device_authorization` promises.
@@ -67,7 +70,7 @@ pub fn operation() -> Operation {
         .returns::<DeviceAnswer>(200, "The codes.")
         .example(json!({ "device_code": "dc_GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS", "user_code": "WDJB-MJHT", "verification_uri": "https://shop.example/device", "verification_uri_complete": "https://shop.example/device?user_code=WDJB-MJHT", "expires_in": 600, "interval": 5 }))
         .ignores_query()
-        .errors(&codes(&["invalid_request", "invalid_client", "unauthorized_client", "invalid_scope", "temporarily_unavailable"]))
+        .errors(&codes(&["invalid_request", "invalid_client", "unauthorized_client", "invalid_scope", "invalid_target", "temporarily_unavailable"]))
         .error_form("OAuthError")
 }
 
@@ -85,6 +88,10 @@ async fn begin(app: &App, request: Request) -> Result<DeviceAnswer, OAuthError> 
     let (client, _) = asked.client(app, &request.client).await?;
     if !client.registration.allows(GrantType::DeviceCode) {
         return Err(OAuthError::FlowNotAllowed);
+    }
+    let audience = app.oauth.signer.audience();
+    if request.resource.is_some_and(|wanted| wanted != audience) {
+        return Err(OAuthError::InvalidTarget);
     }
     let scopes = client.scopes.narrow(request.scope.as_deref())?;
     let device_code = new_device_code();

@@ -184,6 +184,17 @@ async fn what_must_not_work_with_devices() {
     }
     let missing = visited.ask(&app, &[("grant_type", DEVICE)]).await;
     assert_refused(&missing, 400, "invalid_request");
+    let fields = [("resource", "https://other.example")];
+    let fields = [("client_id", visited.id.as_str()), fields[0]];
+    let elsewhere = ask(
+        &app,
+        "/oauth/device_authorization",
+        FORM,
+        None,
+        &form(&fields),
+    )
+    .await;
+    assert_refused(&elsewhere, 400, "invalid_target");
     // The user code is not the device code.
     assert_refused(&poll(&app, &visited, &code).await, 400, "invalid_grant");
     // A client that was not given the flow.

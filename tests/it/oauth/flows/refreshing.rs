@@ -1,7 +1,5 @@
 //! How long a grant lives, and what ends it.
 
-use super::super::dpop::proof;
-use super::super::signing::Key;
 use super::*;
 use tradepost::dashboard::accounts;
 
@@ -185,6 +183,32 @@ async fn whoever_may_less_lets_apps_do_less_at_once() {
     assert_eq!(next.json()["scope"], "orders:read");
 }
 
+/// By the pages: what was answered holds with the next request.
+#[tokio::test]
+async fn another_role_and_a_closed_account_hold_for_apps_with_the_answer() {
+    let (app, mut owner, visited) = shop().await;
+    let mut member = browser::member(&app, "op@example.com", Role::Operator).await;
+    let address = visited.address(&[("scope", "products:write orders:read")]);
+    let back = allow(&mut member, &address).await;
+    let reply = visited.exchange(&app, &field(&back, "code").unwrap()).await;
+    let api = bearer(&app, &access_token(&reply));
+    let product = json!({ "title": "Pot", "price": 100, "currency": "USD" });
+    assert_eq!(api.post("/v2/products", product.clone()).await.status, 201);
+    let team = owner.get("/dashboard/team").await.text();
+    let rest = team.split(">op@example.com<").next().unwrap();
+    let path = rest.rsplit("href=\"").next().unwrap();
+    let path = path.split('"').next().unwrap().to_owned();
+    let role = [("role", "read_only".to_owned())];
+    let changed = owner.post(&format!("{path}/role"), &role).await;
+    assert_eq!(changed.status, 303, "{}", changed.text());
+    assert_eq!(api.post("/v2/products", product).await.status, 403);
+    assert_eq!(api.get("/v2/orders").await.status, 200);
+    let email = [("email", "op@example.com".to_owned())];
+    let closed = owner.post(&format!("{path}/disable"), &email).await;
+    assert_eq!(closed.status, 303, "{}", closed.text());
+    assert_eq!(api.get("/v2/orders").await.status, 401);
+}
+
 #[tokio::test]
 async fn a_client_without_refresh_tokens_gets_none_and_a_disabled_one_nothing() {
     let (app, mut owner, visited) = shop().await;
@@ -235,21 +259,37 @@ async fn what_was_allowed_and_never_fetched_ends_nothing_else() {
 }
 
 /// RFC 9449 §5: who has no secret is known by the key.
+/// RFC 9449 §10: the app says with the request which key will show the code.
+#[tokio::test]
+async fn a_code_that_is_bound_to_a_key_is_exchanged_with_it_alone() {
+    let (app, mut owner, visited) = shop().await;
+    let (own, foreign) = (Key::ec(), Key::ec());
+    let address = visited.address(&[("dpop_jkt", &own.thumbprint())]);
+    let back = allow(&mut owner, &address).await;
+    let code = field(&back, "code").unwrap();
+    let code = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", PLACE),
+        ("code_verifier", VERIFIER),
+    ];
+    for thief in [None, Some(&foreign)] {
+        let refused = visited.ask_with(&app, &code, thief).await;
+        assert_refused(&refused, 400, "invalid_grant");
+    }
+    let reply = visited.ask_with(&app, &code, Some(&own)).await;
+    assert_eq!(reply.json()["token_type"], "DPoP", "{}", reply.text());
+    let address = visited.address(&[("dpop_jkt", "short")]);
+    let refused = owner.get(&address).await;
+    let error = field(refused.header("location"), "error");
+    assert_eq!(error.as_deref(), Some("invalid_request"));
+}
+
 #[tokio::test]
 async fn the_refresh_tokens_of_a_public_client_are_bound_to_the_key_of_its_first_proof() {
     let (app, mut owner, _) = shop().await;
     let ask = async |visited: &Visited, fields: &[(&str, &str)], key: Option<&Key>| {
-        let mut fields = fields.to_vec();
-        fields.push(("client_id", &visited.id));
-        if let Some(secret) = &visited.secret {
-            fields.push(("client_secret", secret));
-        }
-        let mut call = app.anonymous().request(Method::POST, "/oauth/token");
-        if let Some(key) = key {
-            call = call.header("dpop", &proof(&app, key, "POST", "/oauth/token", None));
-        }
-        let call = call.header("content-type", FORM);
-        call.body(form(&fields).as_str()).send().await
+        visited.ask_with(&app, fields, key).await
     };
     let (own, foreign) = (Key::ec(), Key::ed());
     for is_public in [true, false] {
