@@ -17,6 +17,7 @@ pub mod router;
 pub mod sent_back;
 pub mod tasks;
 pub mod telemetry;
+pub mod text;
 
 pub mod import;
 pub mod integrations;

@@ -13,6 +13,7 @@ use crate::oauth::{
     create_client, create_signing_client, end_of_secret, list_clients, revoke_client,
     rotate_secret, set_keys,
 };
+use crate::text::is_line;
 use platform::clock::Clock;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -164,7 +165,7 @@ const HOUR: u64 = 3_600;
 
 pub(super) fn name(text: &str) -> Result<String, String> {
     let name = text.trim();
-    match (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
+    match (1..=100).contains(&name.chars().count()) && is_line(name) {
         true => Ok(name.to_owned()),
         false => Err("a name has 1 to 100 characters".into()),
     }

@@ -214,13 +214,23 @@ pub async fn invite(
     Ok(link_for(tx, &staff, now).await?)
 }
 
-/// Makes an account that nobody can sign in to yet.
+/// Makes an account that nobody can sign in to yet, or opens one again that was closed: without the password, codes and
+/// passkeys that it had.
 pub async fn make(
     tx: &mut Tx,
     doer: Doer<'_>,
     email: &str,
     role: Role,
 ) -> Result<Staff, AccountError> {
+    let known = store::find_by_email(tx, email).await?;
+    if let Some((closed, _)) = known.filter(|(staff, _)| staff.disabled_at.is_some()) {
+        store::reopen(tx, &closed.id, role, doer.now).await?;
+        second::turn_off(tx, &closed.id, doer.now).await?;
+        let object = ("staff", closed.id.as_str());
+        store::note(tx, doer, "staff.reopened", object).await?;
+        let opened = store::find(tx, closed.id.as_str()).await?;
+        return opened.ok_or_else(|| AccountError::Unknown(email.to_owned()));
+    }
     let inserted = store::insert(tx, email, role, doer.now).await;
     let id = inserted.map_err(|error| match error {
         error if error.is_unique("staff_email_folded") => AccountError::Taken(email.to_owned()),

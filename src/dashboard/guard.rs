@@ -148,7 +148,8 @@ fn asked(request: &Parts, now: Timestamp) -> Asked {
     let done = done.filter(|(_, told_at)| *told_at == request.uri.path());
     let from = text(headers, header::REFERER).split_once("://");
     let from = from.and_then(|(_, rest)| rest.strip_prefix(text(headers, header::HOST)));
-    let back = from.filter(|back| next_page(back) == *back && *back != place);
+    let here = |back: &str| request.method == Method::GET && back == place;
+    let back = from.filter(|back| next_page(back) == *back && !here(back));
     Asked {
         back: back.unwrap_or_default().to_owned(),
         done: done.map_or("", |(what, _)| what).to_owned(),
@@ -169,9 +170,9 @@ async fn enter(
         };
         if !staff.role.covers(least) {
             let detail = format!(
-                "Your role is {}; this page is for the role {} and those above it.",
+                "Your role is {}; this page is for: {}.",
                 staff.role.shown(),
-                least.shown()
+                least.and_above().join(", ")
             );
             return Ok(frame::message(
                 visit,
@@ -223,12 +224,24 @@ async fn is_first(gate: &Gate, now: Timestamp, token: &str) -> Result<bool> {
 }
 
 async fn to_sign_in(gate: &Gate, visit: &Visit, method: &Method) -> Result<Response> {
-    let nobody = !store::has_staff(&mut gate.app.db.read().await?).await?;
+    if !store::has_staff(&mut gate.app.db.read().await?).await? {
+        return Ok(frame::see_other("/dashboard/sign-in"));
+    }
     Ok(match *method {
-        Method::GET | Method::HEAD if visit.path() != "/dashboard" && !nobody => {
+        Method::GET | Method::HEAD if visit.path() != "/dashboard" => {
             frame::see_other(&format!("/dashboard/sign-in?next={}", encode(visit.path())))
         }
-        _ => frame::see_other("/dashboard/sign-in"),
+        Method::GET | Method::HEAD => frame::see_other("/dashboard/sign-in"),
+        // A form of who was signed in when its page was shown: back to that page, where it can be sent again.
+        _ => {
+            let next = match visit.back() {
+                "" => String::new(),
+                back => format!("?next={}", encode(back)),
+            };
+            let mut response = frame::see_other(&format!("/dashboard/sign-in{next}"));
+            tell_done(&mut response, "over", "/dashboard/sign-in");
+            response
+        }
     })
 }
 
@@ -244,7 +257,7 @@ async fn form(headers: &HeaderMap, body: Body) -> Result<Fields> {
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(Problem::new(
             &codes::UNSUPPORTED_MEDIA_TYPE,
-            "a form is expected",
+            "a body of application/x-www-form-urlencoded or multipart/form-data is expected",
         ));
     }
     let bytes = read_body(headers, body).await?;
@@ -336,7 +349,10 @@ async fn page_of_problem(visit: &Visit, response: Response) -> Response {
     let body = body.collect().await.map(|body| body.to_bytes());
     let problem: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
     let member = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
-    let (title, mut detail) = (member("title"), sentence(&member("detail")));
+    let (mut title, mut detail) = (member("title"), sentence(&member("detail")));
+    if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        "A form is expected".clone_into(&mut title); // the code's own words are about JSON
+    }
     if status.is_server_error() {
         detail = format!("{detail} (request {})", member("request_id"));
     }

@@ -95,6 +95,23 @@ impl Role {
         }
     }
 
+    /// What it may, in a sentence.
+    pub fn told(self) -> &'static str {
+        match self {
+            Role::Owner => "Everything; there is always one.",
+            Role::Admin => "Everything but owners.",
+            Role::Operator => "Orders, products, stock and customers.",
+            Role::Developer => "API credentials and the request log; sees the rest.",
+            Role::ReadOnly => "Sees orders, products and customers; changes nothing.",
+        }
+    }
+
+    /// The roles that may what this one may.
+    pub fn and_above(self) -> Vec<&'static str> {
+        let above = Role::ALL.into_iter().filter(|role| role.covers(self));
+        above.map(Role::shown).collect()
+    }
+
     /// The role stored as `text`.
     pub fn parse(text: &str) -> Option<Role> {
         Role::ALL.into_iter().find(|role| role.as_str() == text)

@@ -125,6 +125,7 @@ fn way_in() -> Vec<Route> {
 fn shop() -> Vec<Route> {
     vec![
         page("/dashboard", READ_ONLY, home::get),
+        page("/dashboard/", Needs::Nobody, home::enter),
         page("/dashboard/search", READ_ONLY, search::get),
         page("/dashboard/orders", READ_ONLY, orders::list),
         page("/dashboard/orders/{id}", READ_ONLY, orders::get),

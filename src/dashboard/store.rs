@@ -119,7 +119,7 @@ pub async fn insert(
     Ok(id)
 }
 
-/// Gives an account another password.
+/// Gives an account another password. Links to choose one end: who chooses anew may fear that somebody has one.
 pub async fn set_password(
     tx: &mut Tx,
     id: &StaffId,
@@ -127,7 +127,8 @@ pub async fn set_password(
     now: Timestamp,
 ) -> Result<(), DbError> {
     let sql = "UPDATE staff SET password_hash = $2, updated_at = $3 WHERE id = $1";
-    tx.execute(sql, params![id, hash, now]).await.map(drop)
+    tx.execute(sql, params![id, hash, now]).await?;
+    end_links(tx, id, now).await
 }
 
 /// Gives an account another role.
@@ -169,6 +170,15 @@ pub async fn disable(tx: &mut Tx, id: &StaffId, now: Timestamp) -> Result<(), Db
     tx.execute(sql, params![id, now]).await?;
     end_links(tx, id, now).await?;
     end_sessions(tx, id, None).await
+}
+
+/// Opens a closed account again, as one that nobody can sign in to yet.
+pub async fn reopen(tx: &mut Tx, id: &StaffId, role: Role, now: Timestamp) -> Result<(), DbError> {
+    let sql = "UPDATE staff SET disabled_at = NULL, password_hash = NULL, signed_in_at = NULL, role = $2, updated_at = $3
+        WHERE id = $1 AND disabled_at IS NOT NULL";
+    tx.execute(sql, params![id, role.as_str(), now])
+        .await
+        .map(drop)
 }
 
 // ---- sessions ----------------------------------------------------------------------------------

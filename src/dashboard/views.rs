@@ -1,6 +1,7 @@
 //! Views: lists that are often wanted, as tabs over the list. Some are everybody's, some one's own.
 
 use super::fields::{Fields, encode};
+use crate::text::is_line;
 
 /// Most views of one's own over one list.
 pub const OWN_MAX: i64 = 20;
@@ -130,7 +131,7 @@ pub fn parse(typed: &Fields) -> Result<(&'static Listed, String, String), &'stat
         .find(|list| list.name == typed.get("list"));
     let listed = listed.ok_or("This list has no views.")?;
     let name = typed.get("name");
-    let plain = !name.chars().any(char::is_control);
+    let plain = is_line(name);
     if !(1..=NAME_CHARS_MAX).contains(&name.chars().count()) || !plain {
         return Err("Give the view a name of 1 to 40 characters.");
     }

@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use platform::clock::Timestamp;
-use platform::http::{ClientAddress, Operation, Reply, read_body};
+use platform::http::{ClientAddress, ClientName, Operation, Reply, read_body};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -136,11 +136,15 @@ pub fn token_operation() -> Operation {
 /// `POST /oauth/token`.
 pub async fn token(State(app): State<App>, request: Request) -> Response {
     match issue(&app, request).await {
-        Ok(answer) if answer.token_type == DPOP => {
-            let nonce = app.oauth.nonces.at(app.clock.now());
-            no_store(Reply::json(StatusCode::OK, &answer).with(dpop::NONCE, &nonce))
+        Ok((client, answer)) => {
+            let mut reply = Reply::json(StatusCode::OK, &answer);
+            if answer.token_type == DPOP {
+                reply = reply.with(dpop::NONCE, &app.oauth.nonces.at(app.clock.now()));
+            }
+            let mut response = no_store(reply);
+            response.extensions_mut().insert(client); // for the request log
+            response
         }
-        Ok(answer) => no_store(Reply::json(StatusCode::OK, &answer)),
         Err(error) => error.response(&app.config.public_url),
     }
 }
@@ -397,13 +401,14 @@ impl Asked {
     }
 }
 
-async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
+async fn issue(app: &App, request: Request) -> Result<(ClientName, TokenAnswer), OAuthError> {
     let asked = Asked::read(app, request).await?;
     let request = asked.parse(app, TokenRequest::parse)?;
     let (client, secret_id) = asked.client(app, &request.client).await?;
     if !client.registration.allows(request.grant_type) {
         return Err(OAuthError::FlowNotAllowed);
     }
+    let name = ClientName(client.id.as_str().into());
     let audience = app.oauth.signer.audience();
     if request.resource.is_some_and(|wanted| wanted != audience) {
         return Err(OAuthError::InvalidTarget);
@@ -426,7 +431,7 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
         let scopes = client.scopes.narrow(request.scope.as_deref())?;
         let answer = sign(app, Grant { scopes, ..grant }, asked.now).await?;
         note_token(app, &client, (&request.client, &secret_id), asked.now).await?;
-        return Ok(answer);
+        return Ok((name, answer));
     }
     let party = Party {
         client_id: client.id.clone(),
@@ -447,7 +452,7 @@ async fn issue(app: &App, request: Request) -> Result<TokenAnswer, OAuthError> {
     note_token(app, &client, (&request.client, &secret_id), asked.now).await?;
     let refresh_token = allowed.refresh_token.as_ref();
     answer.refresh_token = refresh_token.map(|token| token.expose().to_owned());
-    Ok(answer)
+    Ok((name, answer))
 }
 
 /// Notes that a client gets a token. One that registered itself and never got any is forgotten.

@@ -65,9 +65,10 @@ pub fn guarded(app: &App, endpoint: &Endpoint<App>) -> MethodRouter<App> {
 async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let Some(scope) = gate.needs else {
         let mut response = run(&gate, request, next).await;
+        let client = response.extensions_mut().remove::<ClientName>();
         response.extensions_mut().insert(Answered {
             route: gate.route,
-            client: None,
+            client,
         });
         return response;
     };

@@ -4,10 +4,11 @@
 use super::api::TokenAnswer;
 use super::client::Client;
 use super::memory::OpenError;
-use super::scope::Scopes;
 use super::token::{Grant, IssueError};
 use crate::app::App;
+use crate::dashboard::staff::Staff;
 use platform::clock::Timestamp;
+use std::net::IpAddr;
 
 /// How long it lives.
 pub const TTL_SECONDS: u32 = 300;
@@ -19,6 +20,8 @@ pub enum MintError {
     NoSecret,
     #[error("the client may do nothing that you may do")]
     NoScope,
+    #[error("the client may not call from your address")]
+    Address,
     #[error("tokens of this client are bound to a key that only it has")]
     Bound,
     #[error(transparent)]
@@ -27,11 +30,12 @@ pub enum MintError {
     Issue(#[from] IssueError),
 }
 
-/// A token with those scopes of `client` that are in `most` too, good for five minutes.
+/// A token of `client` for `staff`, good for five minutes, with what both may. It is worth as much as the role is: with
+/// another one, or when the account is closed, it may less.
 pub async fn mint(
     app: &App,
     client: &Client,
-    most: Scopes,
+    (staff, address): (&Staff, IpAddr),
     now: Timestamp,
 ) -> Result<TokenAnswer, MintError> {
     let at = now.to_jiff();
@@ -43,7 +47,10 @@ pub async fn mint(
     let secret = live.max_by_key(|secret| secret.created_at);
     let usable = client.disabled_at.is_none() && !is_over(client.expires_at);
     let secret = secret.filter(|_| usable).ok_or(MintError::NoSecret)?;
-    let scopes = client.scopes.and(most);
+    if !client.allows(address) {
+        return Err(MintError::Address);
+    }
+    let scopes = client.scopes.and(staff.role.scopes());
     if scopes.is_empty() {
         return Err(MintError::NoScope);
     }
@@ -55,7 +62,7 @@ pub async fn mint(
     let grant = Grant {
         client_id: &client.id,
         secret_id: &secret.id,
-        subject: client.id.as_str(),
+        subject: staff.id.as_str(),
         scopes,
         algorithm,
         ttl_seconds: TTL_SECONDS,

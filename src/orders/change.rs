@@ -8,6 +8,7 @@ use super::body::Order;
 use super::order::{FulfillmentStatus, OrderStatus};
 use crate::address::Address;
 use crate::metadata::{Metadata, MetadataPatch};
+use crate::users::EMAIL_PATTERN;
 use platform::clock::Timestamp;
 use platform::http::{Patch, Problem};
 use schemars::JsonSchema;
@@ -19,7 +20,7 @@ use serde::Deserialize;
 #[serde(default, deny_unknown_fields)]
 pub struct OrderPatch {
     /// Where the buyer is reached; a guest's cannot be cleared. Until the order is completed or cancelled.
-    #[schemars(length(min = 3, max = 254), regex(pattern = r"^[^@\s]+@[^@\s]+$"))]
+    #[schemars(length(min = 3, max = 254), regex(pattern = EMAIL_PATTERN))]
     pub email: Patch<String>,
     /// Replaced as a whole, so that no part of the old address stays. Until something has shipped, or the order
     /// is completed or cancelled.

@@ -4,7 +4,7 @@ use crate::address::Address;
 use crate::metadata::Metadata;
 use crate::money::Currency;
 use crate::products::{ProductId, VariantId, VariantRef};
-use crate::users::UserId;
+use crate::users::{EMAIL_PATTERN, UserId};
 use platform::http::given;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,7 +20,7 @@ pub struct NewOrder {
     /// The user who buys; a guest gives `email` instead.
     pub user_id: Option<UserId>,
     /// Where the guest is reached; of a known user, another address than the user's own.
-    #[schemars(length(min = 3, max = 254), regex(pattern = r"^[^@\s]+@[^@\s]+$"))]
+    #[schemars(length(min = 3, max = 254), regex(pattern = EMAIL_PATTERN))]
     pub email: Option<String>,
     /// Every price is taken in this currency; nothing is ever converted.
     pub currency: Currency,

@@ -84,10 +84,10 @@ class RequestLog(SignedIn):
 class Views(SignedIn):
     def test_filters_are_kept_as_a_view(self):
         self.page.goto("/dashboard/orders?status=pending&q=ada%40example.com")
-        self.page.get_by_text("Keep this view").click()
+        self.page.get_by_text("Save this view").click()
         self.page.get_by_label("View name").fill("Ada's")
         self.look("orders-keep-view", whole=False)
-        self.page.get_by_role("button", name="Keep it").click()
+        self.page.get_by_role("button", name="Save view").click()
         tab = self.page.get_by_role("link", name="Ada's")
         self.assertEqual(tab.get_attribute("aria-current"), "page")
         self.look("orders-own-view", whole=False)

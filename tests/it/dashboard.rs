@@ -252,6 +252,9 @@ async fn a_password_is_changed_with_the_present_one_and_ends_other_sessions() {
     };
     let path = "/dashboard/security/password";
     assert_eq!(here.submit(path, &form("wrong")).await.status, 422);
+    let same = [("present", PASSWORD), ("password", PASSWORD)];
+    let same = same.map(|(name, value)| (name, value.to_owned()));
+    assert_eq!(here.submit(path, &same).await.status, 422);
     let mut stolen = Browser::new(&app);
     stolen.cookies = here.cookies.clone();
     assert_eq!(here.submit(path, &form(PASSWORD)).await.status, 303);

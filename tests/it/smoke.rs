@@ -68,6 +68,30 @@ async fn a_token_a_product_an_order_and_a_graceful_end() {
     );
 }
 
+/// RFC 9112 §2.2: an empty line before a request line is ignored; and an answer waits for nobody's next request.
+#[tokio::test]
+async fn an_answer_does_not_wait_for_what_follows_the_request() {
+    let place = Place::new().await;
+    let server = place.serve(&["--log-requests=false"]);
+    let request = head("GET", "/healthz", &[], "");
+    for after in ["\r\n", "G", "GET /healthz HTTP/1.1\r\nHost: "] {
+        let mut http = server.connect();
+        http.write_all(format!("{request}{after}").as_bytes())
+            .expect("sent");
+        let answer = http.read_answer().expect("an answer");
+        assert_eq!(answer.status, 200, "{after:?}");
+        if after == "\r\n" {
+            let next = http.send("GET", "/healthz", &[], None).expect("the next");
+            assert_eq!(next.status, 200);
+        }
+    }
+    let last = head("GET", "/healthz", &[("Connection", "close")], "");
+    let mut http = server.connect();
+    http.write_all(format!("{last}\r\n").as_bytes())
+        .expect("sent");
+    assert_eq!(http.read_answer().expect("an answer").status, 200);
+}
+
 #[tokio::test]
 async fn a_request_that_is_running_at_sigterm_is_answered() {
     let place = Place::new().await;

@@ -15,6 +15,7 @@ use crate::oauth::{
     AdminError, ListedClient, NewClient, OVERLAP_MAX, Scope, Scopes, create_client, list_clients,
     revoke_client, rotate_secret, set_keys,
 };
+use crate::text::is_line;
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -264,7 +265,7 @@ pub async fn new(signed_in: SignedIn) -> Response {
 fn read(typed: &Fields, now: Timestamp) -> std::result::Result<NewClient, &'static str> {
     let name = typed.get("name");
     let length = name.chars().count();
-    if !(1..=NAME_CHARS_MAX).contains(&length) || name.chars().any(char::is_control) {
+    if !(1..=NAME_CHARS_MAX).contains(&length) || !is_line(name) {
         return Err("Give it a name of 1 to 100 characters, such as the program that will use it.");
     }
     let scopes: Scopes = typed.all("scope").filter_map(Scope::from_name).collect();

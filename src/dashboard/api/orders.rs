@@ -190,6 +190,8 @@ struct OrderPage<'a> {
     sums: Vec<(&'static str, String)>,
     total: String,
     due: String,
+    /// When an order that nobody confirms expires.
+    held_until: Option<When>,
     shipping: Vec<String>,
     billing: Vec<String>,
     timeline: Vec<Moment>,
@@ -243,6 +245,7 @@ fn order_page<'a>(
         sums: sums(order),
         total: money(order.totals.total, order.currency),
         due: money(order.totals.due, order.currency),
+        held_until: order.expires_at.map(|at| When::new(at, now, &zone)),
         shipping: order
             .shipping_address
             .as_ref()

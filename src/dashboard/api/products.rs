@@ -13,7 +13,7 @@ use crate::dashboard::views::{PRODUCTS, Tabs};
 use crate::dashboard::visit::SignedIn;
 use crate::error::{Result, not_found};
 use crate::products::api::{ListProducts, Sort};
-use crate::products::product::{Asked, Product, Variant};
+use crate::products::product::{Asked, PriceRow, Product, Variant};
 use crate::products::search::FacetRequest;
 use crate::products::search::api::{SearchQuery, run};
 use crate::products::{ProductId, ProductStatus, store};
@@ -21,6 +21,8 @@ use askama::Template;
 use axum::extract::{OriginalUri, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
+use jiff::tz::TimeZone;
+use platform::clock::Timestamp;
 use platform::db::Tx;
 use platform::http::{Page, PageQuery, Path};
 
@@ -378,7 +380,11 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) ->
         status: Badge(product.status.as_str()),
         price: price_of(&product),
         stock: stock_of(&product),
-        variants: product.variants.iter().map(variant_row).collect(),
+        variants: product
+            .variants
+            .iter()
+            .map(|variant| variant_row(variant, &zone))
+            .collect(),
         categories: list(product.categories.read())?,
         tags: list(product.tags.read())?,
         created: When::new(product.created_at, now, &zone),
@@ -394,14 +400,18 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) ->
     Ok(frame::page(StatusCode::OK, &page))
 }
 
-fn variant_row(variant: &Variant) -> VariantRow {
+fn variant_row(variant: &Variant, zone: &TimeZone) -> VariantRow {
     let stock = &variant.inventory;
     let name = variant.title.clone();
     VariantRow {
         id: variant.id.to_string(),
         name: name.unwrap_or_else(|| "Default variant".to_owned()),
         sku: variant.sku.clone().unwrap_or_default(),
-        prices: variant.prices.iter().map(price_shown).collect(),
+        prices: variant
+            .prices
+            .iter()
+            .map(|row| price_shown(row, zone))
+            .collect(),
         on_hand: count(stock.on_hand),
         allocated: count(stock.allocated),
         available: count(stock.available),
@@ -410,10 +420,16 @@ fn variant_row(variant: &Variant) -> VariantRow {
     }
 }
 
-fn price_shown(row: &crate::products::product::PriceRow) -> PriceShown {
+fn price_shown(row: &PriceRow, zone: &TimeZone) -> PriceShown {
     let from = (row.min_quantity > 1).then(|| format!("from {} units", row.min_quantity));
     let group = row.group.as_ref().map(|group| format!("for {group}"));
-    let terms: Vec<String> = from.into_iter().chain(group).collect();
+    let day = |at: Timestamp| {
+        let at = at.to_jiff().to_zoned_datetime(zone.clone());
+        at.strftime("%-d %b %Y %H:%M").to_string()
+    };
+    let starts = row.starts_at.map(|at| format!("starts {}", day(at)));
+    let ends = row.ends_at.map(|at| format!("ends {}", day(at)));
+    let terms: Vec<String> = [from, group, starts, ends].into_iter().flatten().collect();
     let before = row.compare_at_amount;
     PriceShown {
         amount: money(row.amount, row.currency),

@@ -6,8 +6,11 @@ use crate::dashboard::fields::{Fields, encode};
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::role::Role;
 use crate::dashboard::show::money;
+use crate::dashboard::staff::Staff;
+use crate::dashboard::store;
 use crate::dashboard::visit::SignedIn;
 use crate::error::Result;
+use crate::oauth::admin::{ListedClient, list_clients};
 use crate::orders::api::{ListOrders, OrderFilters, OrderSort};
 use crate::orders::{Order, OrderId, store as orders};
 use crate::products::inventory::store::find_variant;
@@ -27,6 +30,18 @@ use platform::http::{Page, PageQuery};
 const Q_CHARS_MAX: usize = 256;
 /// Objects of one kind that are shown.
 const SHOWN: i64 = 5;
+const SHOWN_EACH: usize = SHOWN as usize;
+
+/// Pages that everybody may see and that the navigation does not list.
+const OTHER_PAGES: [(&str, &str); 4] = [
+    ("/dashboard/account", "Your account"),
+    (
+        "/dashboard/security",
+        "Security: password, two-factor authentication, passkeys, sessions",
+    ),
+    ("/docs", "API reference (docs)"),
+    ("/device", "Connect a device"),
+];
 
 /// Something that was found.
 #[derive(Debug)]
@@ -89,6 +104,10 @@ async fn found(app: &App, signed_in: &SignedIn, frame: &Frame, q: &str) -> Resul
     ];
     if signed_in.visit.may(Role::Developer) {
         found.push(for_developers(q));
+        found.push(credentials_found(app, q).await?);
+    }
+    if signed_in.visit.may(Role::Admin) {
+        found.push(team_found(app, q).await?);
     }
     found.retain(|found| !found.hits.is_empty());
     Ok(found)
@@ -96,14 +115,18 @@ async fn found(app: &App, signed_in: &SignedIn, frame: &Frame, q: &str) -> Resul
 
 fn pages(frame: &Frame, q: &str) -> Found {
     let wanted = q.to_lowercase();
-    let named = frame.navigation.iter();
-    let named = named.filter(|entry| entry.name.to_lowercase().contains(&wanted));
+    let named = frame
+        .navigation
+        .iter()
+        .map(|entry| (entry.path, entry.name));
+    let named = named.chain(OTHER_PAGES);
+    let named = named.filter(|(_, name)| name.to_lowercase().contains(&wanted));
     Found {
         kind: "Pages",
         hits: named
-            .map(|entry| Hit {
-                address: entry.path.to_owned(),
-                name: entry.name.to_owned(),
+            .map(|(path, name)| Hit {
+                address: path.to_owned(),
+                name: name.to_owned(),
                 detail: String::new(),
             })
             .collect(),
@@ -138,7 +161,11 @@ async fn orders_found(app: &App, q: &str) -> Result<Found> {
         sort: Some(OrderSort::CreatedAtDescending),
         ..OrderFilters::default()
     };
-    let number = q.trim_start_matches('#');
+    let number = q
+        .split_once(' ')
+        .filter(|(word, _)| word.eq_ignore_ascii_case("order"));
+    let number = number.map_or(q, |(_, number)| number.trim());
+    let number = number.trim_start_matches('#');
     let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     let mut found = Found {
         kind: "Orders",
@@ -236,6 +263,42 @@ async fn customers_found(app: &App, q: &str) -> Result<Found> {
         kind: "Customers",
         hits,
         all: format!("/dashboard/customers?q={}", encode(q)),
+    })
+}
+
+/// Credentials by a part of their name.
+async fn credentials_found(app: &App, q: &str) -> Result<Found> {
+    let wanted = q.to_lowercase();
+    let clients = list_clients(&mut app.db.read().await?).await?;
+    let named = clients.iter().rev();
+    let named = named.filter(|client| client.name.to_lowercase().contains(&wanted));
+    let hit = |client: &ListedClient| Hit {
+        address: format!("/dashboard/credentials/{}", client.id),
+        name: client.name.clone(),
+        detail: client.id.to_string(),
+    };
+    Ok(Found {
+        kind: "API credentials",
+        hits: named.take(SHOWN_EACH).map(hit).collect(),
+        all: "/dashboard/credentials".to_owned(),
+    })
+}
+
+/// Members of staff by a part of their email.
+async fn team_found(app: &App, q: &str) -> Result<Found> {
+    let wanted = q.to_lowercase();
+    let staff = store::list(&mut app.db.read().await?).await?;
+    let named = staff.iter();
+    let named = named.filter(|one| one.email.to_lowercase().contains(&wanted));
+    let hit = |one: &Staff| Hit {
+        address: format!("/dashboard/team/{}", one.id),
+        name: one.email.clone(),
+        detail: one.role.shown().to_owned(),
+    };
+    Ok(Found {
+        kind: "Team",
+        hits: named.take(SHOWN_EACH).map(hit).collect(),
+        all: "/dashboard/team".to_owned(),
     })
 }
 

@@ -186,6 +186,7 @@ pub async fn turn_on(
         return Ok(frame::see_other("/dashboard/security"));
     };
     let (now, visit) = (signed_in.visit.now(), signed_in.visit.clone());
+    let seal = app.dashboard.seal.clone();
     let Some(step) = totp::step_of(&key, typed.get("code"), 0, now) else {
         let wrong = "This is not the code of this key. Is the clock of your phone right?";
         return Ok(key_page(&signed_in, (&key, &sealed), wrong));
@@ -193,17 +194,24 @@ pub async fn turn_on(
     let made: std::result::Result<_, DbError> = app
         .db
         .write(async move |tx| {
-            let key = Some((sealed.as_str(), step));
-            second::store::set_totp(tx, &id, key, now).await?;
+            // A form of its own each, and yet the same key: it was turned on already, and its recovery codes were shown.
+            if second::is_on_with(tx, &seal, &id, &key).await? {
+                return Ok(None);
+            }
+            let stored = Some((sealed.as_str(), step));
+            second::store::set_totp(tx, &id, stored, now).await?;
             store::end_sessions(tx, &id, Some(&signed_in.session.id)).await?;
             let object = ("staff", id.as_str());
             store::note(tx, signed_in.doer(), "staff.codes_turned_on", object).await?;
-            new_recovery_codes(tx, &id).await
+            Ok(Some(new_recovery_codes(tx, &id).await?))
         })
         .await;
+    let Some(codes) = made? else {
+        return Ok(frame::see_other("/dashboard/security"));
+    };
     let page = RecoveryPage {
         frame: Frame::new(&visit, "Two-factor authentication is on"),
-        codes: made?,
+        codes,
     };
     Ok(frame::page(StatusCode::OK, &page))
 }

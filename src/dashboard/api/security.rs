@@ -165,6 +165,10 @@ pub async fn password(
             return show(&app, &signed_in, StatusCode::TOO_MANY_REQUESTS, (wrong, "")).await;
         }
     }
+    if chosen == present {
+        let wrong = "The new password is the current one.";
+        return show(&app, &signed_in, refuse, (wrong, "")).await;
+    }
     let hash = passwords::hash(Secret::new(chosen.to_owned())).await?;
     let token = new_token();
     let token_hash = token_hash(&token).unwrap_or_default();

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::staff::Shop;
 use crate::dashboard::store;
-use crate::dashboard::visit::{Form, SignedIn, Visit};
+use crate::dashboard::visit::{Form, SignedIn};
 use crate::error::Result;
 use crate::money::Currency;
 use askama::Template;
@@ -13,6 +13,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use platform::db::DbError;
 
+const FIELDS: [&str; 3] = ["shop", "currency", "time_zone"];
+/// What the page showed in each.
+const SEEN: [&str; 3] = ["was.shop", "was.currency", "was.time_zone"];
+
 #[derive(Template)]
 #[template(path = "settings.html")]
 struct SettingsPage<'a> {
@@ -20,19 +24,27 @@ struct SettingsPage<'a> {
     shop: &'a str,
     currency: &'a str,
     time_zone: &'a str,
+    stored: &'a Shop,
     currencies: Vec<&'static str>,
     /// The field at fault and what was expected.
     wrong: (&'a str, &'a str),
     done: bool,
 }
 
-fn show(visit: &Visit, typed: (&str, &str, &str), wrong: (&str, &str), done: bool) -> Response {
+fn show(
+    signed_in: &SignedIn,
+    typed: (&str, &str, &str),
+    wrong: (&str, &str),
+    done: bool,
+) -> Response {
     let (shop, currency, time_zone) = typed;
+    let stored = &signed_in.shop;
     let page = SettingsPage {
-        frame: Frame::new(visit, "Settings"),
+        frame: Frame::new(&signed_in.visit, "Settings"),
         shop,
         currency,
         time_zone,
+        stored,
         currencies: Currency::codes(),
         wrong,
         done,
@@ -49,7 +61,7 @@ pub async fn get(signed_in: SignedIn) -> Response {
     let shop = &signed_in.shop;
     let stored = (&*shop.name, shop.currency.as_str(), &*shop.time_zone);
     let done = signed_in.visit.done() == "saved";
-    show(&signed_in.visit, stored, ("", ""), done)
+    show(&signed_in, stored, ("", ""), done)
 }
 
 /// `POST /dashboard/settings`.
@@ -58,12 +70,20 @@ pub async fn save(
     signed_in: SignedIn,
     Form(typed): Form,
 ) -> Result<Response> {
-    let given = ["shop", "currency", "time_zone"].map(|name| typed.get(name));
+    let stored = &signed_in.shop;
+    let stored = [&*stored.name, stored.currency.as_str(), &*stored.time_zone];
+    let mut given = FIELDS.map(|name| typed.get(name));
+    // What was left alone stays as somebody else may have made it meanwhile.
+    for (index, name) in SEEN.into_iter().enumerate() {
+        if typed.some(name) == Some(given[index]) {
+            given[index] = stored[index];
+        }
+    }
     let shop = match Shop::parse(given[0], given[1], given[2]) {
         Ok(shop) => shop,
         Err(wrong) => {
             let typed = (given[0], given[1], given[2]);
-            return Ok(show(&signed_in.visit, typed, wrong, false));
+            return Ok(show(&signed_in, typed, wrong, false));
         }
     };
     let now = signed_in.visit.now();

@@ -52,6 +52,7 @@ pub async fn get(
     let done = match visit.done() {
         "out" => "You are signed out.",
         "late" => "That took too long: begin again.",
+        "over" => "Your session is over, and nothing was saved. Sign in and send the form again.",
         "password" => "Your password is changed. Sign in with it and a code.",
         _ => "",
     };

@@ -34,6 +34,7 @@ struct TeamPage<'a> {
     frame: Frame,
     rows: Vec<Row>,
     roles: Vec<(&'static str, &'static str)>,
+    explained: Vec<(&'static str, &'static str)>,
     /// Whether invitations can go by mail.
     mail: bool,
     email: &'a str,
@@ -55,6 +56,12 @@ fn roles(by: Role) -> Vec<(&'static str, &'static str)> {
     roles.map(|role| (role.as_str(), role.shown())).collect()
 }
 
+/// What each of the roles that `role` may give may do.
+fn explained(role: Role) -> Vec<(&'static str, &'static str)> {
+    let roles = Role::ALL.into_iter().filter(|one| role.covers(*one));
+    roles.map(|role| (role.shown(), role.told())).collect()
+}
+
 async fn show(
     app: &App,
     signed_in: &SignedIn,
@@ -72,6 +79,7 @@ async fn show(
         signed_in: one.signed_in_at.map(|at| When::new(at, now, &zone)),
     };
     let page = TeamPage {
+        explained: explained(signed_in.staff.role),
         frame: Frame::new(&signed_in.visit, "Team"),
         rows: staff.iter().map(row).collect(),
         roles: roles(signed_in.staff.role),

@@ -50,9 +50,8 @@ pub async fn token(
     let id: ClientId = id.parse().map_err(|_| missing())?;
     let client = app.oauth.client_afresh(&app.db, &id, now).await?;
     let client = client.ok_or_else(missing)?;
-    let minted = mint(&app, &client, signed_in.staff.role.scopes(), now)
-        .await
-        .map_err(refused)?;
+    let whom = (&signed_in.staff, signed_in.visit.address());
+    let minted = mint(&app, &client, whom, now).await.map_err(refused)?;
     app.db
         .write(async move |tx| {
             store::note(
@@ -69,7 +68,7 @@ pub async fn token(
 
 fn refused(error: MintError) -> Problem {
     match error {
-        MintError::NoSecret | MintError::NoScope | MintError::Bound => {
+        MintError::NoSecret | MintError::NoScope | MintError::Bound | MintError::Address => {
             Problem::new(&codes::CONFLICT, error.to_string())
         }
         MintError::Keys(_) | MintError::Issue(_) => {

@@ -23,6 +23,9 @@ for (const field of document.querySelectorAll("[data-zone]")) {
   if (here && field.value === "UTC") field.value = here;
 }
 
+// On a narrow screen the navigation scrolls: to where one is.
+document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // Filters show at once what is chosen.
 for (const select of document.querySelectorAll(".filters select")) {
   select.addEventListener("change", () => select.form.requestSubmit());

@@ -76,7 +76,7 @@ pub struct Tile {
     pub compared: String,
 }
 
-/// The tiles of today against yesterday: orders, and revenue for each currency, the shop's own first.
+/// The tiles of today against yesterday: orders, and sales for each currency, the shop's own first.
 pub fn tiles(figures: &[Ordered], own: Currency) -> Vec<Tile> {
     let nothing = Ordered::default();
     let today = figures.get(DAYS - 1).unwrap_or(&nothing);
@@ -93,7 +93,7 @@ pub fn tiles(figures: &[Ordered], own: Currency) -> Vec<Tile> {
         compared: format!("{} yesterday by this time", show::count(before.orders)),
     };
     let sums = currencies.into_iter().map(|currency| Tile {
-        name: format!("Revenue today, {currency}"),
+        name: format!("Sales today, {currency}"),
         value: show::money(today.revenue_in(currency), currency),
         compared: format!(
             "{} yesterday by this time",

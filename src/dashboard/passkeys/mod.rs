@@ -10,6 +10,7 @@ use super::Dashboard;
 use super::fields::Fields;
 use super::staff::{Staff, StaffId};
 use super::visit::Visit;
+use crate::text::is_line;
 use authenticator::{ALGORITHMS, Asked, Assertion, Credential, Refused};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -267,7 +268,7 @@ pub fn assertion(typed: &Fields) -> Option<Assertion> {
 /// # Errors
 /// A sentence that says what was expected.
 pub fn parse_name(text: &str) -> Result<String, &'static str> {
-    let plain = !text.chars().any(char::is_control);
+    let plain = is_line(text);
     match (1..=NAME_CHARS_MAX).contains(&text.chars().count()) && plain {
         true => Ok(text.to_owned()),
         false => Err("Give it a name of 1 to 60 characters."),

@@ -90,6 +90,18 @@ pub async fn use_code(
     }
 }
 
+/// Whether codes of `key` are asked for already.
+pub async fn is_on_with(
+    tx: &mut Tx,
+    seal: &MasterKey,
+    id: &StaffId,
+    key: &[u8],
+) -> Result<bool, DbError> {
+    let stored = store::totp(tx, id).await?;
+    let stored = stored.and_then(|(sealed, _)| open_key(seal, id, &sealed));
+    Ok(stored.is_some_and(|stored| stored == key))
+}
+
 /// Makes new recovery codes, which are shown this once.
 pub async fn new_recovery_codes(tx: &mut Tx, id: &StaffId) -> Result<Vec<String>, DbError> {
     let codes: Vec<String> = (0..RECOVERY_CODES)

@@ -6,6 +6,7 @@ use super::super::flows::registration::{REDIRECT_URIS_MAX, Registration, Unfit};
 use super::super::jwk::KeySet;
 use super::super::request::GrantType;
 use super::super::scope::Scopes;
+use crate::text::is_line;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -212,12 +213,8 @@ fn line(
     let Some(line) = text(json, name)? else {
         return Ok(None);
     };
-    // Nor marks that turn the direction of what stands around them.
-    let plain = |c: char| {
-        !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     let line = line.trim();
-    match (1..=chars_max).contains(&line.chars().count()) && line.chars().all(plain) {
+    match (1..=chars_max).contains(&line.chars().count()) && is_line(line) {
         true => Ok(Some(line.to_owned())),
         false => Err(other(format!(
             "{name} has 1 to {chars_max} characters in one line"

@@ -13,7 +13,7 @@ fn fill(path: &str) -> String {
         .replace("{file}", "none.css")
 }
 
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 13] = [
     "GET /",
     "GET /dashboard/assets/{file}",
     "GET /dashboard/setup",
@@ -26,6 +26,7 @@ const PUBLIC: [&str; 12] = [
     "POST /dashboard/forgot",
     "GET /dashboard/password",
     "POST /dashboard/password",
+    "GET /dashboard/",
 ];
 
 const ASKING: [&str; 14] = [

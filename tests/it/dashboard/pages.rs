@@ -45,6 +45,8 @@ async fn home_shows_today_what_waits_and_what_runs_out() {
     assert!(empty.contains("No orders in this period") && empty.contains("None."));
     let id = order(&app).await;
     let page = owner.get("/dashboard").await.text();
+    let detail = owner.get(&format!("/dashboard/orders/{id}")).await.text();
+    assert!(detail.contains("Its stock is allocated until"), "{detail}");
     for shown in [
         "<p class=\"figure\">1</p>",
         "39.98\u{a0}USD",
@@ -614,6 +616,36 @@ async fn a_request_is_tried_with_a_short_token_and_without_a_secret() {
         .await;
     assert_eq!(minted.status, 409);
 
+    // Nor does the token outlive the account, or lead in from where the client may not call.
+    let mut admin = browser::member(&app, "adm@example.com", Role::Admin).await;
+    let minted = admin.post("/dashboard/try-it", &form).await.json();
+    let token = format!("Bearer {}", minted["access_token"].as_str().unwrap());
+    let status = async || {
+        let call = app.anonymous().request(Method::GET, "/v2/products");
+        call.header("authorization", &token).send().await.status
+    };
+    assert_eq!(status().await, 200);
+    let now = app.clock.now();
+    let closed = app.db.write(async move |tx| {
+        tradepost::dashboard::accounts::disable(tx, "adm@example.com", now).await
+    });
+    closed.await.unwrap();
+    app.oauth.refresh(&app.db, now).await.unwrap();
+    assert_eq!(status().await, 403, "there is nothing left that it may do");
+    let (inside, _) = app.credentials("products:read").await;
+    let fenced = inside.clone();
+    let fenced: Result<u64, platform::db::DbError> = app
+        .db
+        .write(async move |tx| {
+            let sql = "UPDATE oauth_clients SET ip_allow = '[\"10.0.0.0/8\"]' WHERE id = $1";
+            tx.execute(sql, &[platform::db::Param::Text(&fenced)]).await
+        })
+        .await;
+    assert_eq!(fenced.unwrap(), 1);
+    app.clock.advance(Duration::from_secs(2));
+    let minted = owner.post("/dashboard/try-it", &[("client", inside)]).await;
+    assert_eq!(minted.status, 409, "{}", minted.text());
+
     let revoke = [("name", "test".to_owned())];
     owner
         .post(&format!("/dashboard/credentials/{id}/revoke"), &revoke)
@@ -767,6 +799,63 @@ async fn the_shop_is_changed_and_shown_everywhere_at_once() {
     );
     let mut operator = browser::member(&app, "op@example.com", Role::Operator).await;
     assert_eq!(operator.get(path).await.status, 403);
+}
+
+/// What a form left alone is not put back to what its page showed.
+#[tokio::test]
+async fn two_who_change_the_shop_keep_what_the_other_changed() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let path = "/dashboard/settings";
+    let form = super::catalog::form(&owner.get(path).await.text(), path);
+    let mut renamed = form.clone();
+    super::catalog::set(&mut renamed, "shop", "Cups");
+    let mut moved = form;
+    super::catalog::set(&mut moved, "time_zone", "Asia/Tokyo");
+    for form in [&renamed, &moved] {
+        let saved = super::catalog::send(&mut owner, path, form).await;
+        assert_eq!(browser::landed(&saved), "/dashboard/settings, saved");
+    }
+    let page = owner.get(path).await.text();
+    assert!(
+        page.contains("name=\"shop\" value=\"Cups\"") && page.contains("value=\"Asia/Tokyo\""),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn pages_people_and_credentials_are_found_by_name() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let mut operator = browser::member(&app, "kim@example.com", Role::Operator).await;
+    let find = async |browser: &mut Browser, q: &str| {
+        let page = browser.get(&format!("/dashboard/search?q={q}")).await;
+        page.text()
+    };
+    for (q, place) in [
+        ("security", "href=\"/dashboard/security\""),
+        ("docs", "href=\"/docs\">API reference (docs)"),
+        ("kim%40ex", "href=\"/dashboard/team/"),
+        ("first+cred", "href=\"/dashboard/credentials/cli_"),
+    ] {
+        let page = find(&mut owner, q).await;
+        assert!(page.contains(place), "{q}: {page}");
+    }
+    let id = order(&app).await;
+    let number = app.client("orders:read").await;
+    let number = number.get(&format!("/v2/orders/{id}")).await.json();
+    let number = number["number"].as_str().unwrap().to_owned();
+    for q in [format!("order+{number}"), format!("%23{number}")] {
+        let page = find(&mut owner, &q).await;
+        assert!(page.contains(&format!("/dashboard/orders/{id}")), "{page}");
+    }
+    for q in ["kim%40ex", "first+cred"] {
+        let page = find(&mut operator, q).await;
+        assert!(
+            page.contains("Nothing matches"),
+            "not theirs to see: {page}"
+        );
+    }
 }
 
 #[tokio::test]

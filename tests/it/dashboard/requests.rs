@@ -47,6 +47,9 @@ async fn requests_are_listed_filtered_and_explained() {
     let last = api.get("/v2/products?colour=red").await;
     let last = last.header("x-request-id").to_owned();
     let list = until(&app, &mut owner, "/dashboard/requests", &last).await;
+    let rows: Vec<&str> = list.split("<tr>").collect();
+    let token = rows.iter().find(|row| row.contains("POST /oauth/token"));
+    assert!(token.unwrap().contains("cli_"), "who got a token: {list}");
     assert!(list.contains(&id) && list.contains("invalid_body"));
     assert!(!list.contains("hush@example.com") && !list.contains("colour"));
     assert!(

@@ -236,6 +236,24 @@ async fn without_a_mailer_the_command_is_named() {
     assert_eq!(asked.status, 409);
 }
 
+/// Who chooses another password may fear that somebody has a link.
+#[tokio::test]
+async fn a_link_from_before_another_password_is_worth_nothing() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let mut kim = browser::member(&app, "kim@example.com", Role::Operator).await;
+    let path = path_of(&mut owner, "kim@example.com").await;
+    let shown = owner.post(&format!("{path}/reset"), &[]).await;
+    let link = browser::between(&shown.text(), "id=\"link\">", "<");
+    let form = fields(&[
+        ("present", PASSWORD),
+        ("password", "another long passphrase"),
+    ]);
+    let changed = kim.post("/dashboard/security/password", &form).await;
+    assert_eq!(changed.status, 303, "{}", changed.text());
+    assert_eq!(Browser::new(&app).get(&link).await.status, 410);
+}
+
 /// An admin hands an invitation on; whoever holds it must not become what the owner makes of that account later.
 #[tokio::test]
 async fn a_link_from_before_another_role_is_worth_nothing() {
@@ -350,6 +368,63 @@ async fn the_last_owner_stays_even_when_two_end_each_other_at_once() {
         .await
         .unwrap();
     assert_eq!(owners.len(), 1, "{owners:?}: {} {}", a.status, b.status);
+}
+
+#[tokio::test]
+async fn who_was_closed_out_is_invited_again_with_nothing_of_before() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let mut kim = browser::member(&app, "kim@example.com", Role::Admin).await;
+    let path = path_of(&mut owner, "kim@example.com").await;
+    let email = fields(&[("email", "kim@example.com")]);
+    let closed = owner.post(&format!("{path}/disable"), &email).await;
+    assert_eq!(browser::landed(&closed), "/dashboard/team, disabled");
+    let again = fields(&[("email", "Kim@example.com"), ("role", "operator")]);
+    let invited = owner.post("/dashboard/team/invite", &again).await;
+    let link = browser::between(&invited.text(), "id=\"link\">", "<");
+    assert_eq!(kim.sign_in("kim@example.com", PASSWORD).await.status, 422);
+    let (mut kim, done) = choose(&app, &link, "another long passphrase").await;
+    assert_eq!(done.status, 303);
+    assert_eq!(kim.get("/dashboard/orders").await.status, 200);
+    assert_eq!(
+        kim.get("/dashboard/team").await.status,
+        403,
+        "an operator now"
+    );
+    assert_eq!(path_of(&mut owner, "kim@example.com").await, path);
+}
+
+/// Whoever types into a form while the session ends is told, and led back to the page.
+#[tokio::test]
+async fn a_form_that_comes_after_the_session_says_that_nothing_was_saved() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let token = owner.form_token().await;
+    owner.cookies.remove("__Host-tradepost");
+    let headers = [
+        ("sec-fetch-site", "same-origin"),
+        ("host", "shop.example"),
+        ("referer", "http://shop.example/dashboard/products/new"),
+    ];
+    let sent = owner
+        .post_with("/dashboard/products/new", &[], &token, &headers)
+        .await;
+    let place = sent.header("location").to_owned();
+    assert_eq!(
+        place,
+        "/dashboard/sign-in?next=%2Fdashboard%2Fproducts%2Fnew"
+    );
+    let page = owner.get(&place).await.text();
+    assert!(page.contains("Your session is over"), "{page}");
+    let foreign = [
+        ("sec-fetch-site", "same-origin"),
+        ("host", "shop.example"),
+        ("referer", "http://shop.example.evil.example/dashboard"),
+    ];
+    let sent = owner
+        .post_with("/dashboard/products/new", &[], &token, &foreign)
+        .await;
+    assert_eq!(sent.header("location"), "/dashboard/sign-in");
 }
 
 #[tokio::test]

@@ -65,8 +65,7 @@ pub async fn serve(listener: TcpListener, stack: Stack, stop: impl Future<Output
         .timer(TokioTimer::new())
         .header_read_timeout(None) // see `patience`
         .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
-        .pipeline_flush(true);
+        .max_headers(HEADERS_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())
