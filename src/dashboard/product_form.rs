@@ -27,8 +27,9 @@ const PRICE_FIELDS: [&str; 7] = [
 ];
 /// Empty price rows that a form offers.
 const NEW_PRICES: usize = 2;
-/// As the browser's field of day and time has it.
-const LOCAL: &str = "%Y-%m-%dT%H:%M:%S";
+/// As the browser's field of day and time has it, with seconds only where there are any.
+const MINUTE: &str = "%Y-%m-%dT%H:%M";
+const SECOND: &str = "%Y-%m-%dT%H:%M:%S";
 
 /// What is wrong with a field of a form.
 fn fault(field: &str, code: &'static str, detail: impl Into<String>) -> FieldError {
@@ -187,7 +188,8 @@ fn price_texts(row: &PriceRow, zone: &TimeZone) -> [(&'static str, String); 7] {
     let local = |at: Option<Timestamp>| {
         at.map_or_else(String::new, |at| {
             let at = at.to_jiff().to_zoned_datetime(zone.clone());
-            at.strftime(LOCAL).to_string()
+            let form = if at.second() == 0 { MINUTE } else { SECOND };
+            at.strftime(form).to_string()
         })
     };
     let group = row.group.clone().unwrap_or_default();
