@@ -302,7 +302,9 @@ async fn list(args: &List, config: &Config) -> Result<(), Failure> {
             client.scopes
         ));
         print_flows(&client.registration);
-        for secret in &client.secrets {
+        // A public client shows none, whatever was made for it once.
+        let shown = !client.registration.is_public();
+        for secret in client.secrets.iter().filter(|_| shown) {
             let end = secret.expires_at.map(|end| format!(", until {end}"));
             let used = secret.last_used_at.map(|at| format!(", last used {at}"));
             print(format_args!(

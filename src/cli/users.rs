@@ -88,12 +88,23 @@ async fn create(args: Create, config: &Config) -> Result<(), Failure> {
             "the shop is not set up yet: `tradepost serve` prints the link for the first account",
         ));
     };
-    let address = link.address(&config.public_url);
     print(format_args!(
-        "{email} ({}) chooses a password here within 7 days; the link works once:\n\n  {address}\n\n",
-        role.shown()
+        "{email} ({}) chooses a password here within 7 days; the link works once:\n\n  {}\n\n",
+        role.shown(),
+        link.address(&config.public_url)
     ));
+    print_guess(config);
     Ok(())
+}
+
+/// Says that the address of a link is a guess, where nobody has said where people reach the server.
+fn print_guess(config: &Config) {
+    if config.public_url == format!("http://{}", config.listen) {
+        print(format_args!(
+            "The server is taken to be at {}. If people reach it elsewhere, put that in front, or set --public-url.\n",
+            config.public_url
+        ));
+    }
 }
 
 async fn list(args: &List, config: &Config) -> Result<(), Failure> {
@@ -129,11 +140,12 @@ async fn reset(args: One, config: &Config) -> Result<(), Failure> {
     let link = db
         .write(async move |tx| accounts::reset(tx, &email, now).await)
         .await?;
-    let address = link.address(&config.public_url);
     print(format_args!(
-        "{} chooses another password here within an hour; the link works once:\n\n  {address}\n\n",
-        args.email
+        "{} chooses another password here within an hour; the link works once:\n\n  {}\n\n",
+        args.email,
+        link.address(&config.public_url)
     ));
+    print_guess(config);
     Ok(())
 }
 

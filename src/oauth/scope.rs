@@ -77,6 +77,28 @@ impl fmt::Display for Scope {
     }
 }
 
+impl Scope {
+    /// Whether no operation of the API asks for it yet. It can be given, and allows nothing.
+    pub fn is_reserved(self) -> bool {
+        use Scope as S;
+        matches!(
+            self,
+            S::PaymentsRead
+                | S::PaymentsWrite
+                | S::ReportsPii
+                | S::IntegrationsWrite
+                | S::WebhooksRead
+                | S::WebhooksWrite
+                | S::EventsRead
+                | S::EventsWrite
+                | S::ClientsRead
+                | S::ClientsWrite
+                | S::AuditRead
+                | S::AuditWrite
+        )
+    }
+}
+
 /// Why a `scope` parameter was refused; always 400 `invalid_scope` (RFC 6749 §5.2).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {

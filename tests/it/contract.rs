@@ -107,6 +107,29 @@ fn exactly_these_operations_are_public() {
     assert!(!public.iter().any(|name| name.contains("/v2/")));
 }
 
+/// Scopes that no operation asks for are not offered to people; one that is asked for must be.
+#[tokio::test]
+async fn what_is_reserved_is_asked_for_by_no_operation() {
+    let app = TestApp::start().await;
+    let document = app.anonymous().get("/openapi.json").await.json();
+    let operations = document["paths"].as_object().unwrap().values();
+    let asked: BTreeSet<String> = operations
+        .flat_map(|path| path.as_object().unwrap().values())
+        .map(|operation| operation["security"].to_string())
+        .collect();
+    for scope in tradepost::oauth::Scope::ALL {
+        let inside_handlers = ["orders:price", "tokens:introspect"].contains(&scope.name());
+        let name = format!("\"{}\"", scope.name());
+        let asked = asked.iter().any(|security| security.contains(&name));
+        assert_eq!(
+            asked || inside_handlers,
+            !scope.is_reserved(),
+            "{}",
+            scope.name()
+        );
+    }
+}
+
 #[tokio::test]
 async fn every_operation_of_v2_needs_a_token_with_its_scope() {
     let app = TestApp::start().await;

@@ -227,7 +227,7 @@ type Group = (String, Vec<(&'static str, &'static str, bool)>);
 
 fn groups(role: Role, chosen: impl Fn(&str) -> bool) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for scope in role.scopes().iter() {
+    for scope in role.scopes().iter().filter(|one| !one.is_reserved()) {
         let (resource, _) = scope.name().split_once(':').unwrap_or((scope.name(), ""));
         let resource = crate::dashboard::show::words(resource);
         let entry = (scope.name(), scope.description(), chosen(scope.name()));

@@ -430,7 +430,8 @@ fn price_shown(row: &PriceRow, zone: &TimeZone) -> PriceShown {
     let starts = row.starts_at.map(|at| format!("starts {}", day(at)));
     let ends = row.ends_at.map(|at| format!("ends {}", day(at)));
     let terms: Vec<String> = [from, group, starts, ends].into_iter().flatten().collect();
-    let before = row.compare_at_amount;
+    // One that is not higher is no former price.
+    let before = row.compare_at_amount.filter(|before| *before > row.amount);
     PriceShown {
         amount: money(row.amount, row.currency),
         before: before.map(|amount| money(amount, row.currency)),

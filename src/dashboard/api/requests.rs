@@ -154,7 +154,8 @@ struct RequestPage {
     statements: String,
     bytes: String,
     /// What the code of the refusal means and what to do.
-    explained: Option<(&'static str, &'static str)>,
+    /// What the error is, and what to do: every second piece of that is code.
+    explained: Option<(&'static str, Vec<&'static str>)>,
     curl: String,
     /// The list of those of the same route.
     alike: String,
@@ -180,7 +181,7 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) ->
         address,
         statements: number(statements),
         bytes: number(bytes),
-        explained: known.map(|known| (known.title, known.help)),
+        explained: known.map(|known| (known.title, known.help.split('`').collect())),
         curl: format!(
             "curl -X {} '{}{}' -H \"Authorization: Bearer $TOKEN\"",
             row.method, app.config.public_url, row.route

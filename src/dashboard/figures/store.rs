@@ -103,22 +103,24 @@ pub struct Failing {
     pub created_at: Timestamp,
 }
 
-/// Messages made after `since` that are tried again or were given up, newest first; by the index `notifications_status`.
+/// Messages made after `since` that are tried again, were given up, or could not go because nobody has set their channel
+/// up, newest first; by the indexes `notifications_status` and `notifications_not_set_up`.
 pub async fn failing(tx: &mut Tx, since: Timestamp, limit: i64) -> Result<Vec<Failing>, DbError> {
-    let part = |status: &str| {
+    let part = |status: &str, and: &str| {
         format!(
             "SELECT * FROM (SELECT id, user_id, type, status, created_at, reason FROM notifications
-                WHERE status = '{status}' AND created_at > $1 ORDER BY created_at DESC, id DESC LIMIT $2) {status}"
+                WHERE status = '{status}' {and} AND created_at > $1 ORDER BY created_at DESC, id DESC LIMIT $2) {status}"
         )
     };
     let sql = format!(
         "SELECT user_id, type, status, created_at,
             COALESCE((SELECT e.detail FROM notification_events e WHERE e.notification_id = failing.id AND e.detail IS NOT NULL
                 ORDER BY e.version DESC LIMIT 1), reason)
-        FROM (SELECT * FROM ({} UNION ALL {}) both_kinds ORDER BY created_at DESC, id DESC LIMIT $2) failing
+        FROM (SELECT * FROM ({} UNION ALL {} UNION ALL {}) all_kinds ORDER BY created_at DESC, id DESC LIMIT $2) failing
         ORDER BY created_at DESC, id DESC",
-        part("retrying"),
-        part("dead")
+        part("retrying", ""),
+        part("dead", ""),
+        part("suppressed", "AND reason = 'channel_not_configured'")
     );
     tx.fetch_all(&sql, params![since, limit], |row| {
         Ok(Failing {

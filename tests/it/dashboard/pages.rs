@@ -208,6 +208,16 @@ async fn home_shows_messages_that_do_not_arrive() {
             "{page}"
         );
     }
+    // Nor is it news that nobody has set a channel up: it did not arrive.
+    let mut message = message;
+    message["type"] = "sms".into();
+    assert_eq!(api.post("/v2/notifications", message).await.status, 202);
+    assert_eq!(tradepost::notifications::jobs::run_due(&app).await, 1);
+    let page = owner.get("/dashboard").await.text();
+    assert!(
+        page.contains("SMS to user_1") && page.contains("channel not configured"),
+        "{page}"
+    );
     app.clock.advance(Duration::from_secs(7 * 24 * 3600));
     owner.sign_in(OWNER, PASSWORD).await;
     assert!(
@@ -698,7 +708,9 @@ async fn a_developer_cannot_make_or_rotate_credentials_that_may_more_than_the_ro
     };
     let path = "/dashboard/credentials/new";
     let page = developer.get(path).await.text();
-    assert!(page.contains("value=\"webhooks:write\"") && !page.contains("value=\"orders:write\""));
+    assert!(
+        page.contains("value=\"integrations:read\"") && !page.contains("value=\"orders:write\"")
+    );
     for scope in [
         "orders:write",
         "users:write",
