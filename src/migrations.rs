@@ -55,4 +55,5 @@ pub static MIGRATIONS: &[Migration] = &[
     shared!(36, "saved_views", "0036_saved_views.sql"),
     shared!(37, "code_key", "0037_code_key.sql"),
     shared!(38, "not_set_up", "0038_not_set_up.sql"),
+    shared!(39, "audit_detail", "0039_audit_detail.sql"),
 ];

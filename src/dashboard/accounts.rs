@@ -227,7 +227,8 @@ pub async fn make(
         store::reopen(tx, &closed.id, role, doer.now).await?;
         second::turn_off(tx, &closed.id, doer.now).await?;
         let object = ("staff", closed.id.as_str());
-        store::note(tx, doer, "staff.reopened", object).await?;
+        let told = format!("{email}, {}", role.shown());
+        store::note_change(tx, doer, "staff.reopened", object, &told).await?;
         let opened = store::find(tx, closed.id.as_str()).await?;
         return opened.ok_or_else(|| AccountError::Unknown(email.to_owned()));
     }
@@ -237,7 +238,8 @@ pub async fn make(
         other => other.into(),
     })?;
     let object = ("staff", id.as_str());
-    store::note(tx, doer, "staff.invited", object).await?;
+    let told = format!("{email}, {}", role.shown());
+    store::note_change(tx, doer, "staff.invited", object, &told).await?;
     let made = store::find(tx, id.as_str()).await?;
     made.ok_or_else(|| AccountError::Unknown(email.to_owned()))
 }
@@ -341,7 +343,9 @@ pub async fn change_role(
     store::end_sessions(tx, &staff.id, None).await?;
     store::end_links(tx, &staff.id, doer.now).await?;
     let action = format!("staff.made_{}", role.as_str());
-    Ok(store::note(tx, doer, &action, ("staff", staff.id.as_str())).await?)
+    let told = format!("was {}", staff.role.shown());
+    let object = ("staff", staff.id.as_str());
+    Ok(store::note_change(tx, doer, &action, object, &told).await?)
 }
 
 /// The account of this id, if the shop has an owner without it. Until the transaction ends nobody else changes who

@@ -19,6 +19,7 @@ pub mod assets;
 pub mod bulk;
 pub mod chart;
 pub mod confirm;
+pub mod deed;
 pub mod edited;
 pub mod fields;
 pub mod figures;

@@ -1,5 +1,6 @@
 //! All SQL of the dashboard's own tables. Figures over the shop are in `figures/store.rs`.
 
+use super::deed::bounded;
 use super::role::Role;
 use super::staff::{LinkKind, Session, Shop, Staff, StaffId, Theme};
 use super::views::{OWN_MAX, OwnView};
@@ -464,6 +465,8 @@ pub struct Deed {
     pub object_type: String,
     pub object_id: String,
     pub address: String,
+    /// What was changed, in a few words; empty when the action says all.
+    pub detail: String,
 }
 
 /// Who does something, and from where.
@@ -493,10 +496,21 @@ pub async fn note(
     tx: &mut Tx,
     doer: Doer<'_>,
     action: &str,
-    (object_type, object_id): (&str, &str),
+    object: (&str, &str),
 ) -> Result<(), DbError> {
-    let sql = "INSERT INTO audit_log (id, at, actor, who, action, object_type, object_id, address)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    note_change(tx, doer, action, object, "").await
+}
+
+/// Adds to the audit log what was changed: `detail` is for people, and cut to its bound.
+pub async fn note_change(
+    tx: &mut Tx,
+    doer: Doer<'_>,
+    action: &str,
+    (object_type, object_id): (&str, &str),
+    detail: &str,
+) -> Result<(), DbError> {
+    let sql = "INSERT INTO audit_log (id, at, actor, who, action, object_type, object_id, address, detail)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     tx.execute(
         sql,
         params![
@@ -507,7 +521,8 @@ pub async fn note(
             action,
             object_type,
             object_id,
-            doer.address
+            doer.address,
+            bounded(detail)
         ],
     )
     .await
@@ -527,7 +542,7 @@ pub struct Sought {
 /// A page of the audit log, newest first.
 pub async fn deeds(tx: &mut Tx, sought: &Sought, page: &Page) -> Result<Vec<Deed>, DbError> {
     let mut select = Select::new(
-        "SELECT id, at, who, action, object_type, object_id, address FROM audit_log WHERE TRUE",
+        "SELECT id, at, who, action, object_type, object_id, address, detail FROM audit_log WHERE TRUE",
     );
     let time = |at: Option<Timestamp>| at.map(|at| Param::Int(at.micros()));
     select
@@ -556,6 +571,7 @@ pub async fn deeds(tx: &mut Tx, sought: &Sought, page: &Page) -> Result<Vec<Deed
                 object_type: row.get(4)?,
                 object_id: row.get(5)?,
                 address: row.get(6)?,
+                detail: row.get(7)?,
             })
         })
         .await

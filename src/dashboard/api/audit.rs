@@ -25,6 +25,7 @@ struct Row {
     /// Where the object is shown; empty when there is no page for it.
     link: String,
     address: String,
+    detail: String,
     /// The same list of this person, of such deeds, of this object.
     of_who: String,
     of_action: String,
@@ -92,6 +93,7 @@ pub async fn list(
                 _ => String::new(),
             },
             address: deed.address.clone(),
+            detail: deed.detail.clone(),
             of_who: format!("/dashboard/audit?who={}", encode(&deed.who)),
             of_action: format!("/dashboard/audit?action={}", encode(&deed.action)),
             of_object: format!("/dashboard/audit?object={}", encode(&deed.object_id)),

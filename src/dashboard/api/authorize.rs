@@ -151,7 +151,8 @@ pub(super) async fn allow(
     };
     let ended = store::insert_grant(tx, &grant).await?;
     let object = ("grant", grant.id.as_str());
-    dashboard::note(tx, signed_in.doer(), "grant.created", object).await?;
+    let told = format!("{}: {scopes}", client.name);
+    dashboard::note_change(tx, signed_in.doer(), "grant.created", object, &told).await?;
     let data = json!({ "client_id": grant.client_id, "user_id": grant.staff_id, "scopes": scopes });
     let event = NewEvent {
         kind: "grant.created",

@@ -325,7 +325,8 @@ pub async fn create(
         .write(async move |tx| {
             let (id, secret) = create_client(tx, &new, now).await?;
             let object = ("client", id.as_str());
-            store::note(tx, signed_in.doer(), "client.created", object).await?;
+            let told = format!("{}: {}", new.name, new.scopes);
+            store::note_change(tx, signed_in.doer(), "client.created", object, &told).await?;
             Ok((id, secret))
         })
         .await;
@@ -506,7 +507,8 @@ pub async fn rotate(
         .write(async move |tx| {
             let secret = rotate_secret(tx, &id, overlap, now).await?;
             let object = ("client", id.as_str());
-            store::note(tx, signed_in.doer(), "client.rotated", object).await?;
+            let told = format!("the old secret works for {hours} hours");
+            store::note_change(tx, signed_in.doer(), "client.rotated", object, &told).await?;
             Ok(secret)
         })
         .await;
@@ -569,7 +571,8 @@ pub async fn revoke(
         .write(async move |tx| {
             revoke_client(tx, &id, now).await?;
             let object = ("client", id.as_str());
-            Ok(store::note(tx, signed_in.doer(), "client.revoked", object).await?)
+            let doer = signed_in.doer();
+            Ok(store::note_change(tx, doer, "client.revoked", object, &client.name).await?)
         })
         .await;
     revoked.map_err(refused)?;

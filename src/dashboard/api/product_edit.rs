@@ -2,6 +2,7 @@
 
 use super::products::find;
 use crate::app::App;
+use crate::dashboard::deed::differences;
 use crate::dashboard::edited::{Clash, Edited, Values};
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::product_form::{new_product, product_patch, product_values};
@@ -19,7 +20,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use platform::http::{IfMatch, Path, Problem, Schema, codes, field_errors_to_problem};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// In the order in which they are shown.
 const STATUSES: [&str; 3] = ["active", "draft", "archived"];
@@ -128,13 +129,15 @@ async fn created(app: &App, signed_in: &SignedIn, typed: &Values) -> Result<Stri
     let body = new_product(typed).map_err(field_errors_to_problem)?;
     let NewProduct(input) = read_new(body)?;
     let draft = changes::draft_of(input)?;
+    let title = draft.title.clone();
     let by = signed_in.clone();
     let id: Result<String> = app
         .db
         .write(async move |tx| {
             let (actor, now) = (by.staff.id.as_str(), by.visit.now());
             let id = changes::create(tx, draft, actor, now).await?;
-            own::note(tx, by.doer(), "product.created", ("product", id.as_str())).await?;
+            let object = ("product", id.as_str());
+            own::note_change(tx, by.doer(), "product.created", object, &title).await?;
             Ok(id.to_string())
         })
         .await;
@@ -228,7 +231,9 @@ where
             changes::update(tx, &id, fields, &changer).await?;
             let after = changes::present(tx, &id, &Asked::plain(now)).await?;
             if after.version != before.version {
-                own::note(tx, by.doer(), "product.changed", ("product", &id)).await?;
+                let changed = differences(&json!(before), &json!(after));
+                let object = ("product", id.as_str());
+                own::note_change(tx, by.doer(), "product.changed", object, &changed).await?;
             }
             Ok(())
         })
@@ -259,7 +264,15 @@ pub async fn delete(
                 now: signed_in.visit.now(),
             };
             changes::delete(tx, &id, &by).await?;
-            own::note(tx, signed_in.doer(), "product.deleted", ("product", &id)).await?;
+            let object = ("product", id.as_str());
+            own::note_change(
+                tx,
+                signed_in.doer(),
+                "product.deleted",
+                object,
+                &product.title,
+            )
+            .await?;
             Ok(())
         })
         .await;

@@ -1,6 +1,7 @@
 //! `/dashboard/settings`: the shop, as it was set up.
 
 use crate::app::App;
+use crate::dashboard::deed::differences;
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::staff::Shop;
 use crate::dashboard::store;
@@ -12,6 +13,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use platform::db::DbError;
+use serde_json::json;
 
 const FIELDS: [&str; 3] = ["shop", "currency", "time_zone"];
 /// What the page showed in each.
@@ -87,11 +89,14 @@ pub async fn save(
         }
     };
     let now = signed_in.visit.now();
+    let of = |shop: &Shop| json!({ "name": shop.name, "currency": shop.currency, "time_zone": shop.time_zone });
+    let changed = differences(&of(&signed_in.shop), &of(&shop));
     let saved: std::result::Result<(), DbError> = app
         .db
         .write(async move |tx| {
             store::set_shop(tx, &shop, now).await?;
-            store::note(tx, signed_in.doer(), "shop.changed", ("shop", "shop")).await
+            let object = ("shop", "shop");
+            store::note_change(tx, signed_in.doer(), "shop.changed", object, &changed).await
         })
         .await;
     saved?;

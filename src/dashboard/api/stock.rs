@@ -248,12 +248,16 @@ async fn adjusted(app: &App, signed_in: &SignedIn, variant: &str, typed: &Fields
     let wanted = wanted(variant, typed)?;
     let change = check(&wanted)?;
     let (by, variant) = (signed_in.clone(), variant.to_owned());
+    let told = ["how", "units", "reason"]
+        .map(|name| typed.get(name))
+        .join(", ");
     let done: Result<()> = app
         .db
         .write(async move |tx| {
             let (actor, now) = (by.staff.id.as_str(), by.visit.now());
             make(tx, &wanted, change, actor, now).await?;
-            own::note(tx, by.doer(), "stock.adjusted", ("variant", &variant)).await?;
+            let object = ("variant", variant.as_str());
+            own::note_change(tx, by.doer(), "stock.adjusted", object, &told).await?;
             Ok(())
         })
         .await;

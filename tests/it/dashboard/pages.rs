@@ -806,7 +806,9 @@ async fn the_shop_is_changed_and_shown_everywhere_at_once() {
     assert!(home.contains("EUR"), "{home}");
     let audit = owner.get("/dashboard/audit").await.text();
     assert!(
-        audit.contains("Shop changed") && audit.contains("Asia/Tokyo"),
+        audit.contains("Shop changed")
+            && audit
+                .contains("name: Teapots &#38; more → Cups; currency: USD → EUR; time_zone: Europe/Vienna → Asia/Tokyo"),
         "{audit}"
     );
     let mut operator = browser::member(&app, "op@example.com", Role::Operator).await;
