@@ -23,6 +23,15 @@ for (const field of document.querySelectorAll("[data-zone]")) {
   if (here && field.value === "UTC") field.value = here;
 }
 
+// The reference is the same page for everybody: it asks this browser for the theme.
+if (document.body.classList.contains("inside")) {
+  try {
+    localStorage.setItem("tradepost.theme", document.documentElement.dataset.theme);
+  } catch {
+    // no storage: it looks as the browser prefers
+  }
+}
+
 // On a narrow screen the navigation scrolls: to where one is.
 document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
