@@ -135,8 +135,7 @@ impl<'a> Reference<'a> {
             prose::write(h, text(info, "description").unwrap_or_default());
         });
         h.el("div", &[("class", "aside")], |h| {
-            h.leaf("p", &[("class", "eyebrow")], "Base URL");
-            h.leaf("pre", &[("class", "code"), ("tabindex", "0")], self.base);
+            guides::labelled(h, "block", "", "Base URL", self.base);
         });
     }
 
