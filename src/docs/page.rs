@@ -31,6 +31,7 @@ static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
             "text/css; charset=utf-8",
             concat!(
                 include_str!("assets/reference.css"),
+                include_str!("assets/contents.css"),
                 include_str!("assets/examples.css")
             ),
         ),

@@ -223,7 +223,7 @@ impl<'a> Reference<'a> {
         }
         h.el("p", &[("class", "scope")], |h| match &o.scopes {
             None if o.own_token.is_some() => {
-                h.text("Needs a token of its own kind: ");
+                h.text("Needs a token of its own kind. ");
                 prose::inline(h, o.own_token.unwrap_or_default());
             }
             None => {
