@@ -2,6 +2,7 @@
 //! the requests.
 
 use crate::oauth::Scope;
+use crate::oauth::dynamic::api::{INITIAL_TOKEN, REGISTRATION_TOKEN};
 use crate::oauth::error::ErrorBody;
 use crate::{error, router};
 use platform::http::{Document, IDEMPOTENCY_KEY_PATTERN, IF_MATCH_PATTERN};
@@ -80,7 +81,11 @@ pub(crate) fn build(public_url: &str) -> Value {
         "paths": {},
         "webhooks": {},
         "components": {
-            "securitySchemes": { "oauth2": oauth2(public_url) },
+            "securitySchemes": {
+                "oauth2": oauth2(public_url),
+                INITIAL_TOKEN: bearer("An initial access token (RFC 7591), made by an operator with `tradepost registration-tokens create`, as `Authorization: Bearer reg_…`."),
+                REGISTRATION_TOKEN: bearer("The `registration_access_token` that the client got when it registered (RFC 7592), as `Authorization: Bearer rat_…`."),
+            },
             "schemas": { "Problem": problem_schema(), "OAuthError": oauth_error_schema() },
             "responses": responses(),
             "parameters": parameters(),
@@ -114,6 +119,11 @@ fn oauth2(public_url: &str) -> Value {
         "description": "Send the access token as `Authorization: Bearer …`.",
         "flows": { "clientCredentials": { "tokenUrl": format!("{public_url}/oauth/token"), "scopes": scopes } },
     })
+}
+
+/// A token of another kind than access tokens.
+fn bearer(description: &str) -> Value {
+    json!({ "type": "http", "scheme": "bearer", "description": description })
 }
 
 fn problem_schema() -> Value {

@@ -186,6 +186,7 @@ pub fn router(app: App) -> Router {
         router = router.route(path, handlers);
     }
     router
+        .route("/docs/", axum::routing::any(docs::api::with_slash))
         .merge(dashboard::router(&app))
         .fallback(async || Problem::new(&codes::NOT_FOUND, "no such path"))
         .with_state(app)

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::openapi;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use bytes::Bytes;
 use platform::http::{Operation, Path, Problem, codes};
 use platform::secrets::sha256_hex;
@@ -103,6 +103,11 @@ pub fn docs_operation() -> Operation {
 /// `GET /docs`.
 pub async fn docs(State(app): State<App>) -> Response {
     answer(HTML, REVALIDATE, &rendered(&app).html)
+}
+
+/// `/docs/`, which people type: no part of the API.
+pub async fn with_slash() -> Redirect {
+    Redirect::permanent("/docs")
 }
 
 /// What `GET /docs/{file}` promises.

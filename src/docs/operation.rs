@@ -24,6 +24,8 @@ pub struct Operation<'a> {
     pub is_deprecated: bool,
     /// `None`: no token needed.
     pub scopes: Option<Vec<&'a str>>,
+    /// A token of another kind than access tokens goes with it, as `Authorization: Bearer …`: what it is.
+    pub own_token: Option<&'a str>,
     pub parameters: Vec<Parameter<'a>>,
     pub body: Option<Body<'a>>,
     pub responses: Vec<Response<'a>>,
@@ -166,6 +168,7 @@ impl<'a> Reader<'a> {
             } else {
                 self.scopes(operation)
             },
+            own_token: self.own_token(operation),
             parameters: self.parameters(item, operation),
             body: operation.get("requestBody").and_then(|b| self.body(b)),
             responses: self.responses(operation),
@@ -181,6 +184,9 @@ impl<'a> Reader<'a> {
         let alternatives = own.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let extra = list(operation, "x-scopes");
         let is_free = |a: &Value| a.as_object().is_none_or(serde_json::Map::is_empty);
+        if self.own_token(operation).is_some() {
+            return None;
+        }
         if extra.is_empty() && (alternatives.is_empty() || alternatives.iter().any(is_free)) {
             return None;
         }
@@ -196,6 +202,18 @@ impl<'a> Reader<'a> {
             }
         }
         Some(scopes)
+    }
+
+    /// The description of the bearer scheme that the operation names.
+    fn own_token(&self, operation: &'a Value) -> Option<&'a str> {
+        let mut named = list(operation, "security")
+            .iter()
+            .filter_map(Value::as_object);
+        let (name, _) = named.find_map(|all| all.iter().next())?;
+        let components = self.schemas.document.get("components")?;
+        let scheme = components.get("securitySchemes")?.get(name)?;
+        (text(scheme, "scheme") == Some("bearer"))
+            .then(|| text(scheme, "description").unwrap_or("a token of its own"))
     }
 
     /// The operation's own parameters override those of its path.

@@ -23,7 +23,7 @@ pub fn assets() -> &'static [Asset] {
     &*ASSETS
 }
 
-static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
     [
         asset(
             "reference",
@@ -31,6 +31,7 @@ static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
             "text/css; charset=utf-8",
             concat!(
                 include_str!("assets/reference.css"),
+                include_str!("assets/contents.css"),
                 include_str!("assets/examples.css")
             ),
         ),
@@ -39,6 +40,12 @@ static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
             "js",
             "text/javascript; charset=utf-8",
             include_str!("assets/reference.js"),
+        ),
+        asset(
+            "theme",
+            "js",
+            "text/javascript; charset=utf-8",
+            include_str!("assets/theme.js"),
         ),
         asset(
             "icon",
@@ -64,7 +71,7 @@ fn asset(stem: &str, suffix: &str, content_type: &'static str, body: &'static st
 
 /// A whole page. `head` writes into the top bar, `body` what is below it.
 pub fn render(title: &str, bar: impl FnOnce(&mut Html), body: impl FnOnce(&mut Html)) -> String {
-    let [css, js, icon] = &*ASSETS;
+    let [css, js, theme, icon] = &*ASSETS;
     let mut h = Html::default();
     h.el("html", &[("lang", "en")], |h| {
         h.el("head", &[], |h| {
@@ -82,6 +89,8 @@ pub fn render(title: &str, bar: impl FnOnce(&mut Html), body: impl FnOnce(&mut H
                 &[("name", "color-scheme"), ("content", "light dark")],
             );
             h.void("link", &[("rel", "icon"), ("href", &icon.path_with_hash)]);
+            // Before anything is painted, hence no module.
+            h.el("script", &[("src", &theme.path_with_hash)], |_| {});
             h.void(
                 "link",
                 &[("rel", "stylesheet"), ("href", &css.path_with_hash)],

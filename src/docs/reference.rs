@@ -111,8 +111,8 @@ impl<'a> Reference<'a> {
                 for o in self.operations.iter().filter(|o| o.tag == *tag) {
                     h.el("li", &[], |h| {
                         h.el("a", &[("href", &format!("#{}", o.id))], |h| {
-                            h.leaf("span", &[], o.summary);
                             method(h, o);
+                            h.text(" ").el("code", &[], |h| breakable(h, o.path));
                         });
                     });
                 }
@@ -135,8 +135,7 @@ impl<'a> Reference<'a> {
             prose::write(h, text(info, "description").unwrap_or_default());
         });
         h.el("div", &[("class", "aside")], |h| {
-            h.leaf("p", &[("class", "eyebrow")], "Base URL");
-            h.leaf("pre", &[("class", "code"), ("tabindex", "0")], self.base);
+            guides::labelled(h, "block", "", "Base URL", self.base);
         });
     }
 
@@ -223,6 +222,10 @@ impl<'a> Reference<'a> {
             return;
         }
         h.el("p", &[("class", "scope")], |h| match &o.scopes {
+            None if o.own_token.is_some() => {
+                h.text("Needs a token of its own kind. ");
+                prose::inline(h, o.own_token.unwrap_or_default());
+            }
             None => {
                 h.text("Public: no token needed");
             }
@@ -501,6 +504,16 @@ fn method(h: &mut Html, operation: &Operation<'_>) {
         operation.method.as_str()
     };
     h.leaf("b", &[("class", "method"), ("data-method", label)], label);
+}
+
+/// A path that breaks between its segments.
+fn breakable(h: &mut Html, path: &str) {
+    for (n, segment) in path.split_inclusive('/').enumerate() {
+        if n > 1 {
+            h.void("wbr", &[]);
+        }
+        h.text(segment);
+    }
 }
 
 /// The usual type, `application/json` or a problem, goes without saying.

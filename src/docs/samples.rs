@@ -56,6 +56,9 @@ impl<'a> Call<'a> {
                 _ => {}
             }
         }
+        if operation.own_token.is_some() {
+            headers.push(("Authorization", "Bearer YOUR_TOKEN".to_owned()));
+        }
         let media = operation.body.as_ref().map(|b| &b.media);
         let json = media.filter(|m| is_json(m.content_type));
         if let Some(media) = media {

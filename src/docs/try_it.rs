@@ -19,6 +19,20 @@ pub fn form(h: &mut Html, o: &Operation<'_>, schemas: Schemas<'_>) {
             for parameter in o.parameters.iter().filter(|p| p.place != "cookie") {
                 field(h, parameter, schemas);
             }
+            if o.own_token.is_some() {
+                h.el("label", &[], |h| {
+                    h.text("Authorization");
+                    let attributes = [
+                        ("name", "Authorization"),
+                        ("data-in", "header"),
+                        ("autocomplete", "off"),
+                        ("spellcheck", "false"),
+                        ("required", ""),
+                        ("placeholder", "Bearer …"),
+                    ];
+                    h.void("input", &attributes);
+                });
+            }
             if let Some(body) = &o.body {
                 let media = &body.media;
                 let json = is_json(media.content_type);
@@ -40,7 +54,12 @@ pub fn form(h: &mut Html, o: &Operation<'_>, schemas: Schemas<'_>) {
                 });
             }
             h.leaf("button", &[], "Send");
-            h.leaf("output", &[], "");
+            let answer = [
+                ("role", "status"),
+                ("aria-label", "Answer"),
+                ("tabindex", "-1"),
+            ];
+            h.leaf("output", &answer, "");
         });
     });
 }

@@ -232,17 +232,21 @@ pub async fn server(State(app): State<App>) -> Reply {
 
 /// What `GET /.well-known/oauth-protected-resource` promises.
 pub fn resource_operation() -> Operation {
-    resource_of("getProtectedResource").describe("Protected resource metadata (RFC 9728).")
+    resource_of(
+        "getProtectedResource",
+        "Where tokens for this API come from.",
+    )
+    .describe("Protected resource metadata (RFC 9728).")
 }
 
 /// What `GET /.well-known/oauth-protected-resource/v2` promises.
 pub fn resource_v2_operation() -> Operation {
-    resource_of("getProtectedResourceV2")
+    resource_of("getProtectedResourceV2", "The same, at the address that a 401 names.")
         .describe("Protected resource metadata (RFC 9728), at the place where §3.1 looks for that of a resource called `…/v2`. A 401 names this address.")
 }
 
-fn resource_of(id: &'static str) -> Operation {
-    Operation::new(id, TAG, "What this API asks of its callers.")
+fn resource_of(id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(id, TAG, summary)
         .returns::<Value>(200, "The metadata.")
         .example(json!({ "resource": "https://shop.example/v2", "authorization_servers": ["https://shop.example"], "bearer_methods_supported": ["header"] }))
 }

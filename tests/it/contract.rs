@@ -439,7 +439,7 @@ async fn what_is_not_there_is_a_problem() {
         "/v2/nothing",
         "/v2/users/",
         "/oauth",
-        "/docs/",
+        "/docs/nothing/",
         "/v2//users",
     ] {
         for caller in [&app.anonymous(), &shop] {
@@ -609,6 +609,8 @@ async fn the_reference_is_served_for_programs_and_for_people() {
         .send()
         .await;
     assert_eq!((again.status, again.body.len()), (304, 0));
+    let typed = anyone.get("/docs/").await;
+    assert_eq!((typed.status, typed.header("location")), (308, "/docs"));
     let docs = anyone.get("/docs").await;
     assert_eq!(docs.header("content-type"), "text/html; charset=utf-8");
     let policy = docs.header("content-security-policy");

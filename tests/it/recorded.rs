@@ -105,7 +105,7 @@ impl Recorder {
     async fn take(&mut self, status: u16, ask: Ask) -> Answer {
         let (method, path, operation) = self.operation(ask.id);
         assert!(fits(&path, &ask.target), "{} is no {path}", ask.target);
-        let is_public = operation["security"].as_array().is_none_or(Vec::is_empty);
+        let is_public = operation["security"][0].get("oauth2").is_none();
         let patch = operation.pointer("/requestBody/content/application~1merge-patch+json");
         let content_type = match patch {
             Some(_) => "application/merge-patch+json",
@@ -749,12 +749,7 @@ async fn the_examples_in_curl_answer_as_recorded() {
     let recorded = std::fs::read_to_string(file()).expect("the recorded file");
     let recorded: Value = serde_json::from_str(&recorded).expect("JSON");
     for id in RUN_IN_A_SHELL {
-        let script = curl(&page, id)
-            .replace("&quot;", "\"")
-            .replace("&#39;", "'")
-            .replace("&lt;", "<")
-            .replace("&gt;", ">")
-            .replace("&amp;", "&")
+        let script = unescaped(curl(&page, id))
             .replace("http://127.0.0.1:8080", &url)
             .replace("YOUR_CLIENT_ID", &credentials.0)
             .replace("YOUR_CLIENT_SECRET", &credentials.1)
@@ -769,12 +764,49 @@ async fn the_examples_in_curl_answer_as_recorded() {
     }
 }
 
-/// The part of a guide for a shell, and the answer that it shows.
-fn guide(sample: &str) -> (&str, &str) {
-    match sample.find("HTTP/1.1 ") {
-        Some(at) => sample.split_at(at),
-        None => (sample, ""),
+/// One block of a guide, as a reader of the page sees it.
+struct Block {
+    guide: String,
+    text: String,
+    is_answer: bool,
+}
+
+/// The blocks of all guides, in the order of the page.
+fn guides(page: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for section in page.split("<section id=\"").skip(1) {
+        let (guide, section) = section.split_once('"').expect("an id");
+        let section = section.split("</section>").next().unwrap_or_default();
+        for block in section.split("<div class=\"block").skip(1) {
+            let (_, text) = block.split_once("<pre ").expect("code");
+            let (_, text) = text.split_once('>').expect("code");
+            let (text, _) = text.split_once("</pre>").expect("its end");
+            blocks.push(Block {
+                guide: guide.to_owned(),
+                text: unescaped(text),
+                is_answer: block.starts_with(" answer"),
+            });
+        }
     }
+    blocks
+}
+
+fn unescaped(text: &str) -> String {
+    text.replace("&quot;", "\"")
+        .replace("&#39;", "'")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
+}
+
+/// What bash says when the lines come one after the other, as they do when they are pasted.
+fn bash(args: &[&str], dir: &Path, lines: &str) -> std::process::Output {
+    std::fs::write(dir.join("pasted"), lines).expect("a file");
+    let mut shell = Command::new("bash");
+    shell.args(["--norc", "--noprofile"]).args(args);
+    let pasted = std::fs::File::open(dir.join("pasted")).expect("a file");
+    shell.current_dir(dir).env_remove("TOKEN").stdin(pasted);
+    shell.output().expect("bash")
 }
 
 /// The status, the headers and the members of the body that a guide shows are those of the last answer.
@@ -804,58 +836,94 @@ fn shown_is_answered(id: &str, shown: &str, told: &str) {
 }
 
 #[tokio::test]
-async fn the_guides_can_be_followed() {
-    let place = Place::new().await;
-    let credentials = place.credentials();
-    let server = place.serve(&["--demo", "--log-requests=false"]);
-    let token = server.token(&credentials);
-    let url = format!("http://127.0.0.1:{}", server.port);
-    let order = r#"{ "email": "ada@example.com", "currency": "USD", "items": [{ "sku": "MUG-BLUE", "quantity": 1 }] }"#;
-    std::fs::write(place.dir().join("order.json"), order).expect("a file");
-    let bearer = format!("Bearer {token}");
-    let mug = server
-        .connect()
-        .send(
-            "GET",
-            "/v2/products?sku=MUG-BLUE",
-            &[("Authorization", &bearer)],
-            None,
-        )
-        .expect("an answer")
-        .json();
-    let variant = mug[0]["variants"][0]["id"].as_str().expect("a variant");
-    let mut followed = 0;
-    for one in &tradepost::docs::guides::GUIDES {
-        let sample = one.sample.replace("$BASE", &url);
-        let (script, shown) = guide(&sample);
-        if script.is_empty() {
-            continue; // headers only
+async fn the_blocks_of_the_guides_are_commands_or_answers() {
+    let app = TestApp::start().await;
+    let page = app.anonymous().get("/docs").await.text();
+    let blocks = guides(&page);
+    let dir = tempfile::tempdir().expect("a folder");
+    let (mut commands, mut answers) = (0, 0);
+    for block in &blocks {
+        let is_head = |line: &str| line.starts_with("HTTP/1.1");
+        if block.is_answer {
+            assert!(is_head(&block.text), "{}: {}", block.guide, block.text);
+            answers += 1;
+            continue;
         }
-        let script = script
-            .replace("YOUR_CLIENT_ID", &credentials.0)
-            .replace("YOUR_CLIENT_SECRET", &credentials.1)
-            .replace("VARIANT_ID", variant);
-        // What a guide shows of a retry is the second answer.
-        let again = shown.contains("Idempotent-Replayed");
-        let script = match again {
-            true => format!("{script}\n{script}"),
-            false => script,
-        };
-        let mut shell = Command::new("sh");
-        shell
-            .args(["-c", &script])
-            .env("TOKEN", &token)
-            .current_dir(place.dir());
-        let output = shell.output().expect("a shell");
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{}: {told}", one.id);
-        if shown.is_empty() {
-            assert!(!told.contains("/problems/"), "{}: {told}", one.id);
-            assert!(told.contains("\"number\":"), "{}: {told}", one.id);
-        } else {
-            shown_is_answered(one.id, shown, &told);
-        }
-        followed += 1;
+        assert!(!block.text.lines().any(is_head), "{}", block.text);
+        let checked = bash(&["-n"], dir.path(), &block.text);
+        assert!(
+            checked.status.success() && checked.stderr.is_empty(),
+            "{}: {}\n{}",
+            block.guide,
+            block.text,
+            crate::program::told(&checked)
+        );
+        commands += 1;
     }
-    assert_eq!(followed, 6);
+    assert_eq!((commands, answers), (14, 8));
+}
+
+/// The first guide says where the id and the secret come from; the rest is pasted, block after block, in the order of
+/// the page, into one shell.
+#[tokio::test]
+async fn the_guides_can_be_followed() {
+    for flags in [&[][..], &["--demo"]] {
+        let place = Place::new().await;
+        let server = place.serve(&[flags, &["--log-requests=false"]].concat());
+        let url = format!("http://127.0.0.1:{}", server.port);
+        let page = server.connect().send("GET", "/docs", &[], None);
+        let page = page.expect("the page").body;
+        let made = "tradepost clients create --name my-shop";
+        assert!(page.contains(&format!("<code>{made}</code>")));
+        let printed = place.run_well(&made.split(' ').skip(1).collect::<Vec<_>>());
+        let word = |prefix: &str| {
+            let mut words = printed.split_whitespace();
+            words.find(|word| word.starts_with(prefix)).expect(prefix)
+        };
+        let blocks = guides(&page);
+        let mut lines = String::new();
+        for block in blocks.iter().filter(|block| !block.is_answer) {
+            let text = block.text.replace("http://127.0.0.1:8080", &url);
+            lines += &format!("{text}\nprintf '\\n=== %s\\n' $?\n");
+        }
+        let lines = lines
+            .replace("YOUR_CLIENT_ID", word("cli_"))
+            .replace("YOUR_CLIENT_SECRET", word("cs_"));
+        let output = bash(&[], place.dir(), &lines);
+        let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!complaints.contains("bash:"), "{complaints}");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut told = told.split("\n=== ");
+        let mut last: Option<(&str, &str)> = None; // the guide, and what its last commands printed
+        let mut rest = told.next().unwrap_or_default();
+        let mut followed = Vec::new();
+        for block in &blocks {
+            let guide = block.guide.as_str();
+            if !block.is_answer {
+                let ended = told.next().unwrap_or_default();
+                let (status, next) = ended.split_once('\n').unwrap_or((ended, ""));
+                assert_eq!(status, "0", "{guide}: {}\n{rest}\n{complaints}", block.text);
+                assert!(
+                    !rest.contains("/problems/") || rest.starts_with("HTTP/1.1 4"),
+                    "{guide}: {rest}"
+                );
+                last = Some((guide, rest));
+                rest = next;
+            } else if let Some((_, printed)) = last.filter(|(of, _)| *of == guide) {
+                shown_is_answered(guide, &block.text, printed);
+                followed.push(guide);
+            }
+        }
+        assert_eq!(
+            followed,
+            [
+                "getting-started",
+                "idempotency",
+                "paging",
+                "handling-errors",
+                "retries",
+                "concurrency"
+            ]
+        );
+    }
 }

@@ -455,3 +455,59 @@ fn each_endpoint_of_the_reference_is_in_the_served_document() {
         assert!(operation.is_object(), "{line} is not served");
     }
 }
+
+/// Whoever scans the contents or a list of headings tells one operation from the other.
+#[tokio::test]
+async fn operations_are_told_apart_by_their_summaries_and_paths() {
+    let app = TestApp::start().await;
+    let served = app.anonymous().get("/openapi.json").await.json();
+    let page = app.anonymous().get("/docs").await.text();
+    let contents = page.split("</nav>").next().expect("contents");
+    let mut summaries = std::collections::BTreeSet::new();
+    for (path, item) in served["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("methods") {
+            let summary = operation["summary"].as_str().expect("a summary");
+            assert!(summaries.insert(summary.to_owned()), "twice: {summary}");
+            let id = operation["operationId"].as_str().expect("an id");
+            let entry = contents
+                .split_once(&format!("href=\"#{id}\">"))
+                .expect(id)
+                .1;
+            let entry = entry.split("</a>").next().expect(id).replace("<wbr>", "");
+            let method = method.to_uppercase();
+            assert!(
+                entry.contains(&format!(">{method}</b> <code>{path}</code>")),
+                "{entry}"
+            );
+        }
+    }
+    assert!(summaries.len() > 50, "{}", summaries.len());
+}
+
+#[tokio::test]
+async fn registering_a_client_says_which_token_it_needs() {
+    let app = TestApp::start().await;
+    let page = app.anonymous().get("/docs").await.text();
+    for (id, token) in [
+        ("registerClient", "initial access token"),
+        ("getRegistration", "registration_access_token"),
+        ("updateRegistration", "registration_access_token"),
+        ("deleteRegistration", "registration_access_token"),
+    ] {
+        let section = page
+            .split_once(&format!("<section id=\"{id}\""))
+            .expect(id)
+            .1;
+        let section = section.split("</section>").next().expect(id);
+        let (_, told) = section.split_once("<p class=\"scope\">").expect(id);
+        let told = told.split("</p>").next().expect(id);
+        assert!(
+            told.contains("Needs a token of its own kind") && told.contains(token),
+            "{told}"
+        );
+        assert!(
+            section.contains("name=\"Authorization\" data-in=\"header\""),
+            "{id}"
+        );
+    }
+}

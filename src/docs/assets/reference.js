@@ -1,6 +1,7 @@
 // Adds to the reference what a page cannot do alone: sending requests, copying, colours in code, a
 // filter, and the place in the contents. Everything else works without this file.
-// Credentials and tokens live in the variables below and nowhere else.
+// Credentials and tokens live in the variables below and nowhere else; what this browser keeps is the language of the
+// examples.
 
 const SEND_TIMEOUT_MS = 30_000;
 const SHOWN_CHARACTERS_MAX = 100_000;
@@ -83,6 +84,30 @@ if (dialog && connect) {
   const form = dialog.querySelector("form");
   const told = form.querySelector("output");
   const { client, client_id, client_secret } = form.elements;
+  const status = element("output"); // announced, and seen where there is room
+  connect.before(status);
+  const details = element("p", undefined, "connected");
+  details.hidden = true;
+  form.querySelector("h2").after(details);
+  let expiry;
+  const tellConnected = (name) => {
+    const { scope, expiresAt } = token;
+    const minutes = Math.max(1, Math.round((expiresAt - Date.now()) / 60_000));
+    const scopes = scope.split(" ").filter(Boolean).length;
+    const lifetime = minutes === 1 ? "a minute" : `${minutes} minutes`;
+    connect.textContent = "Connected";
+    connect.title = scope;
+    status.textContent = `for ${lifetime} as ${name}, ${scopes === 1 ? "1 scope" : `${scopes} scopes`}`;
+    const until = new Date(expiresAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    details.textContent = `Connected until ${until} as ${name}, with ${scope || "no scopes"}`;
+    details.hidden = false;
+    clearTimeout(expiry);
+    expiry = setTimeout(() => {
+      connect.textContent = "Connect";
+      connect.title = status.textContent = "";
+      details.hidden = true;
+    }, expiresAt - FRESH_MS - Date.now());
+  };
   const choose = () => {
     for (const field of [client_id, client_secret]) {
       field.disabled = client.value !== "";
@@ -115,8 +140,7 @@ if (dialog && connect) {
       token = client.value
         ? await mintToken(client.value)
         : await getToken(client_id.value.trim(), client_secret.value);
-      connect.textContent = "Connected";
-      connect.title = token.scope;
+      tellConnected(client.value ? client.selectedOptions[0].label : client_id.value.trim());
       const next = waiting;
       dialog.close();
       next?.requestSubmit();
@@ -170,6 +194,13 @@ function show(output, { response, text, elapsedMs }) {
   }
 }
 
+// Long forms end out of sight, and so do their answers.
+function leadTo(output) {
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  output.focus({ preventScroll: true });
+  output.scrollIntoView({ behavior: still ? "instant" : "smooth", block: "start" });
+}
+
 for (const box of document.querySelectorAll(".try")) {
   const form = box.querySelector("form");
   const output = form.querySelector("output");
@@ -189,6 +220,7 @@ for (const box of document.querySelectorAll(".try")) {
       output.replaceChildren(element("div", `No answer: ${error.message}`));
     } finally {
       button.disabled = false;
+      leadTo(output);
     }
   });
 }
@@ -246,17 +278,47 @@ function copyButton(text) {
 
 for (const tabs of document.querySelectorAll(".tabs")) {
   const panes = [...tabs.querySelectorAll("pre")];
-  tabs.append(copyButton(() => panes.find((pane) => pane.offsetParent !== null)?.textContent ?? ""));
+  const copy = copyButton(() => panes.find((pane) => pane.offsetParent !== null)?.textContent ?? "");
+  tabs.insertBefore(copy, panes[0]); // beside the labels, never over the code
 }
 
-// A language chosen once is chosen everywhere.
+for (const block of document.querySelectorAll(".block:not(.answer)")) {
+  const code = block.querySelector("pre");
+  block.querySelector("p").append(copyButton(() => code.textContent));
+}
+
+// A language chosen once is chosen everywhere, and next time too.
+
+const LANGUAGE = "tradepost.language";
+
+function chooseLanguage(number) {
+  const all = document.querySelectorAll(`input[type="radio"][id$=".ask.${number}"]`);
+  for (const radio of all) radio.checked = true;
+}
+
 document.addEventListener("change", ({ target }) => {
   if (target.type !== "radio" || !target.name.endsWith(".ask")) return;
   const before = target.getBoundingClientRect().top;
-  const suffix = target.id.slice(target.id.lastIndexOf(".ask."));
-  for (const radio of document.querySelectorAll(`input[type="radio"][id$="${suffix}"]`)) radio.checked = true;
+  chooseLanguage(target.id.slice(target.id.lastIndexOf(".") + 1));
   scrollBy(0, target.getBoundingClientRect().top - before);
+  try {
+    localStorage.setItem(LANGUAGE, target.labels[0].textContent);
+  } catch {
+    // no storage: it is forgotten with the page
+  }
 });
+
+try {
+  const chosen = localStorage.getItem(LANGUAGE);
+  const labels = [...(document.querySelector('.tabs[aria-label="Language"]')?.querySelectorAll("label") ?? [])];
+  const number = labels.findIndex((label) => label.textContent === chosen);
+  if (number > 0) {
+    chooseLanguage(number);
+    document.getElementById(location.hash.slice(1))?.scrollIntoView(); // heights above it have changed
+  }
+} catch {
+  // no storage: the first language
+}
 
 // Contents: a filter, and where the reader is
 
@@ -267,13 +329,25 @@ if (nav) {
   filter.type = "search";
   filter.placeholder = "Filter";
   filter.setAttribute("aria-label", "Filter the contents");
-  nav.querySelector("div").prepend(filter);
+  const nothing = element("output");
+  nav.querySelector("div").prepend(filter, nothing);
+  // Whatever somebody may have at hand: method and path, a whole address, or words of the heading or the chapter.
+  const texts = new Map();
+  for (const link of links) {
+    const heading = document.getElementById(link.hash.slice(1))?.querySelector("h2, h3")?.textContent ?? "";
+    if (link.querySelector("code")) link.title = heading;
+    const chapter = link.closest("ul").previousElementSibling.textContent;
+    texts.set(link, `${link.textContent} ${heading} ${chapter} ${link.hash}`.toLowerCase());
+  }
   filter.addEventListener("input", () => {
-    const words = filter.value.toLowerCase().split(/\s+/);
-    for (const link of links) {
-      const text = `${link.textContent} ${link.hash}`.toLowerCase();
+    const typed = filter.value.trim();
+    const bare = typed.toLowerCase().replace(/https?:\/\/[^/\s]+|\?\S*/g, "");
+    const words = bare.split(/\s+/);
+    for (const [link, text] of texts) {
       link.parentElement.hidden = !words.every((word) => text.includes(word));
     }
+    const some = links.some((link) => !link.parentElement.hidden);
+    nothing.textContent = some ? "" : `Nothing matches “${typed}”.`;
     for (const list of nav.querySelectorAll("ul")) {
       const empty = !list.querySelector("li:not([hidden])");
       list.hidden = list.previousElementSibling.hidden = empty;

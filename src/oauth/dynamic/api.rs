@@ -1,5 +1,6 @@
 //! Handlers of `/oauth/register` (RFC 7591 §3) and `/oauth/register/{client_id}` (RFC 7592 §2).
 
+use super::body::{ChangedRegistration, ClientMetadata, Registration};
 use super::metadata::{AuthMethod, Metadata, Unusable};
 use super::store::{self, Kept};
 use super::token::{InitialToken, ManagementToken};
@@ -23,6 +24,9 @@ const SET_BY_SERVER: [&str; 4] = [
     "client_id_issued_at",
     "client_secret_expires_at",
 ];
+/// The security schemes of the two tokens in the OpenAPI document.
+pub const INITIAL_TOKEN: &str = "initialAccessToken";
+pub const REGISTRATION_TOKEN: &str = "registrationAccessToken";
 const REFUSALS: [&str; 6] = [
     "registration_disabled",
     "invalid_token",
@@ -73,35 +77,39 @@ fn answer_example() -> Value {
 pub fn register_operation() -> Operation {
     operation("registerClient", "Registers a client.")
         .describe("Dynamic client registration (RFC 7591), with an initial access token as `Authorization: Bearer reg_…`. For programs that are not known beforehand. Off unless the server runs with `--client-registration`; then an operator makes initial access tokens with `tradepost registration-tokens create`, which say how many clients may be registered, until when, and with which scopes at most. A client that gets no access token within an hour is forgotten. `jwks_uri` and software statements are not supported; members that are not known are left away.")
-        .body::<Map<String, Value>>()
+        .token(INITIAL_TOKEN)
+        .body::<ClientMetadata>()
         .body_example(example())
-        .returns::<Map<String, Value>>(201, "The client as it was registered. `client_secret` and `registration_access_token` are shown this once.")
+        .returns::<Registration>(201, "The client as it was registered. `client_secret` and `registration_access_token` are shown this once.")
         .example(answer_example())
 }
 
 /// What `GET /oauth/register/{client_id}` promises.
 pub fn get_operation() -> Operation {
     operation("getRegistration", "Retrieves a client's own registration.")
+        .token(REGISTRATION_TOKEN)
         .describe("With the registration access token (RFC 7592). The secret is not in it: it is stored as a hash.")
         .path("client_id", "The client's id.", "^cli_[A-Za-z0-9_]{1,64}$")
-        .returns::<Map<String, Value>>(200, "The registration.")
+        .returns::<Registration>(200, "The registration.")
         .example(answer_example())
 }
 
 /// What `PUT /oauth/register/{client_id}` promises.
 pub fn update_operation() -> Operation {
     operation("updateRegistration", "Replaces a client's own registration.")
+        .token(REGISTRATION_TOKEN)
         .describe("All of it: what is left away is as in a new registration. `client_id` is sent along; how the client proves who it is stays as it was.")
         .path("client_id", "The client's id.", "^cli_[A-Za-z0-9_]{1,64}$")
-        .body::<Map<String, Value>>()
+        .body::<ChangedRegistration>()
         .body_example(change_example())
-        .returns::<Map<String, Value>>(200, "The registration.")
+        .returns::<Registration>(200, "The registration.")
         .example(answer_example())
 }
 
 /// What `DELETE /oauth/register/{client_id}` promises.
 pub fn delete_operation() -> Operation {
     operation("deleteRegistration", "Ends a client's own registration.")
+        .token(REGISTRATION_TOKEN)
         .describe("The client is revoked for good, and its tokens are dead on every node within a second.")
         .path("client_id", "The client's id.", "^cli_[A-Za-z0-9_]{1,64}$")
         .returns_nothing(204, "It is revoked.")

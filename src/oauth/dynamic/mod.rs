@@ -3,12 +3,13 @@
 //!
 //! - [`metadata`]: what a client says of itself, checked.
 //! - [`token`]: the two tokens, one to register with and one to look after what was registered.
-//! - [`api`]: the endpoints. [`store`]: all SQL.
+//! - [`api`]: the endpoints. [`body`]: what they read and answer, for the OpenAPI document. [`store`]: all SQL.
 //!
 //! A client that registered itself gets no more scopes than its token has, is shown as such to people whom it asks, and
 //! is forgotten when it has no access token within an hour.
 
 pub mod api;
+pub mod body;
 pub mod metadata;
 pub mod store;
 pub mod token;

@@ -479,3 +479,112 @@ async fn guessing_a_registration_token_is_slowed_down() {
     }
     assert_eq!(last, 429);
 }
+
+/// Member for member: what is at a bound of the OpenAPI document is taken, what is beyond it is refused, and answers
+/// hold what the document says and nothing else.
+#[tokio::test]
+async fn the_document_says_what_a_registration_may_hold() {
+    let app = shop().await;
+    let (token, _) = initial(&app, "products:read", 900, true).await;
+    let document = app.anonymous().get("/openapi.json").await.json();
+    let schemas = &document["components"]["schemas"];
+    let operation = &document["paths"][PATH]["post"];
+    let scheme = operation["security"][0].as_object().unwrap().keys().next();
+    assert_eq!(
+        document["components"]["securitySchemes"][scheme.unwrap()]["scheme"],
+        "bearer"
+    );
+    let known = &schemas["ClientMetadata"]["properties"];
+    let with = |name: &str, value: Value| {
+        let mut body = json!({ "redirect_uris": [PLACE] });
+        body[name] = value;
+        body
+    };
+    let long = |length: u64, start: &str| format!("{start:a<0$}", length as usize);
+    let mut bounds = 0;
+    for (name, schema) in known.as_object().unwrap() {
+        assert_eq!(
+            register(&app, &token, with(name, Value::Null)).await.status,
+            if name == "redirect_uris" { 400 } else { 201 },
+            "{name} null"
+        );
+        let wrong = register(&app, &token, with(name, json!({ "keys": 7 }))).await;
+        assert_eq!(wrong.status, 400, "{name} of another type");
+        if let Some(most) = schema["maxLength"].as_u64() {
+            let start = if schema["pattern"] == "^https://" {
+                "https://a.example/"
+            } else {
+                ""
+            };
+            for (length, status) in [(most, 201), (most + 1, 400)] {
+                let reply = register(&app, &token, with(name, json!(long(length, start)))).await;
+                assert_eq!(reply.status, status, "{name} of {length}");
+            }
+            bounds += 1;
+        }
+        if schema["minLength"] == 1 || schema["pattern"] == "^https://" {
+            let reply = register(&app, &token, with(name, json!(""))).await;
+            assert_eq!(reply.status, 400, "{name} empty");
+        }
+        let Some(most) = schema["maxItems"].as_u64().filter(|most| *most > 1) else {
+            continue;
+        };
+        let longest = schema["items"]["maxLength"].as_u64().unwrap();
+        let start = if name == "redirect_uris" {
+            "https://a.example/"
+        } else {
+            ""
+        };
+        for (items, length, status) in [
+            (most, 20, 201),
+            (most + 1, 20, 400),
+            (1, longest, 201),
+            (1, longest + 1, 400),
+        ] {
+            let items: Vec<_> = (0..items)
+                .map(|n| long(length, &format!("{start}{n}")))
+                .collect();
+            let reply = register(&app, &token, with(name, json!(items))).await;
+            assert_eq!(reply.status, status, "{} {name} of {length}", items.len());
+        }
+        bounds += 1;
+    }
+    assert_eq!(bounds, 9);
+    for method in schemas["AuthMethodName"]["enum"].as_array().unwrap() {
+        let mut body = with("token_endpoint_auth_method", method.clone());
+        if method == "private_key_jwt" {
+            body["jwks"] = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }] });
+        }
+        assert_eq!(register(&app, &token, body).await.status, 201, "{method}");
+    }
+    for name in schemas["GrantTypeName"]["enum"].as_array().unwrap() {
+        let grants = json!(["authorization_code", name]);
+        assert_eq!(
+            register(&app, &token, with("grant_types", grants))
+                .await
+                .status,
+            201,
+            "{name}"
+        );
+    }
+    let mut full = metadata();
+    for name in ["logo_uri", "tos_uri", "policy_uri"] {
+        full[name] = json!("https://clock.example/page");
+    }
+    full["software_id"] = json!("clock");
+    full["software_version"] = json!("1");
+    let made = register(&app, &token, full).await.json();
+    let shape = &schemas["Registration"];
+    for name in made.as_object().unwrap().keys() {
+        assert!(
+            shape["properties"][name].is_object(),
+            "{name} is not in the document"
+        );
+    }
+    for name in shape["required"].as_array().unwrap() {
+        assert!(
+            !made[name.as_str().unwrap()].is_null(),
+            "{name} is not answered"
+        );
+    }
+}

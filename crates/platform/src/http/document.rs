@@ -2,7 +2,7 @@
 //!
 //! What it refers to and the product must define under `components`: the responses named by
 //! [`Operation::error_form`](super::Operation::error_form) (`Problem` unless said otherwise), the
-//! parameters `IdempotencyKey` and `IfMatch`, and the headers of [`answer_headers`].
+//! security schemes `oauth2` and those of [`Operation::token`](super::Operation::token), the parameters `IdempotencyKey` and `IfMatch`, and the headers of [`answer_headers`].
 
 use super::codes;
 use super::endpoint::{Access, Answer, Endpoint, Operation, PathParameter, SchemaOf};
@@ -123,7 +123,10 @@ impl Document {
         }
         operation["responses"] = self.responses(method, access, promise);
         match access {
-            Access::Public => operation["security"] = json!([]),
+            Access::Public => {
+                let own = promise.token.map(|name| json!({ name: [] }));
+                operation["security"] = json!(own.as_slice());
+            }
             Access::Scope(scope) => {
                 operation["security"] = json!([{ "oauth2": [scope] }]);
                 operation["x-scopes"] = json!([scope]);

@@ -70,6 +70,7 @@ pub struct Operation {
     pub(super) responses: Vec<Answer>,
     pub(super) errors: Vec<&'static Code>,
     pub(super) error_form: &'static str,
+    pub(super) token: Option<&'static str>,
 }
 
 /// A path parameter that is not an id.
@@ -114,6 +115,7 @@ impl Operation {
             responses: Vec::new(),
             errors: Vec::new(),
             error_form: "Problem",
+            token: None,
         }
     }
 
@@ -239,6 +241,12 @@ impl Operation {
     /// The errors of its own, beside those that every endpoint can answer.
     pub fn errors(mut self, codes: &[&'static Code]) -> Operation {
         self.errors.extend_from_slice(codes);
+        self
+    }
+
+    /// The handler itself asks for a token of another kind than access tokens, that of the security scheme `name`.
+    pub fn token(mut self, name: &'static str) -> Operation {
+        self.token = Some(name);
         self
     }
 
