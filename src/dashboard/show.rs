@@ -109,7 +109,7 @@ impl fmt::Display for Badge {
             "pending" | "authorized" | "partially_paid" | "partially_fulfilled" | "expiring" => {
                 "warn"
             }
-            "cancelled" | "dead" | "voided" | "revoked" | "disabled" | "expired" => "danger",
+            "cancelled" | "failed" | "voided" | "revoked" | "disabled" | "expired" => "danger",
             "refunded" | "partially_refunded" | "returned" | "partially_returned" => "info",
             _ => "neutral",
         };

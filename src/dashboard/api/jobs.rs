@@ -54,7 +54,7 @@ struct JobsPage {
 /// A state of a job as one of our own names.
 fn state(stored: &str, tries: i64) -> Badge {
     Badge(match (stored, tries) {
-        ("dead", _) => "dead",
+        ("dead", _) => "failed",
         ("running", _) => "running",
         (_, 0) => "waiting",
         _ => "retrying",
