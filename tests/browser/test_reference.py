@@ -43,7 +43,7 @@ class Reference(BrowserTest):
         self.assertIn("MUG-BLUE", form.locator("output").text_content())
         self.assertEqual(self.page.evaluate("localStorage.length + sessionStorage.length"), 0)
         status = self.page.locator(".bar").get_by_role("status")
-        self.assertRegex(status.text_content(), rf"^for 60 minutes as {client}, \d+ scopes$")
+        self.assertRegex(status.text_content(), rf"^Connected as {client}, \d+ scopes, for 60 minutes$")
         self.page.locator("#connect").click()
         details = self.page.locator("#credentials .connected").text_content()
         self.assertIn(client, details)
@@ -64,7 +64,8 @@ class Reference(BrowserTest):
         form.locator("output .status").wait_for()
         self.assertEqual(form.locator("output .status").text_content(), "200")
         status = self.page.locator(".bar").get_by_role("status").text_content()
-        self.assertTrue(status.startswith(f"for 5 minutes as {name}, "), status)
+        self.assertTrue(status.startswith(f"Connected as {name}, "), status)
+        self.assertTrue(status.endswith(", for 5 minutes"), status)
 
     def test_the_answer_is_where_one_looks(self):
         for motion in ("no-preference", "reduce"):

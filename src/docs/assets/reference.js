@@ -97,7 +97,8 @@ if (dialog && connect) {
     const lifetime = minutes === 1 ? "a minute" : `${minutes} minutes`;
     connect.textContent = "Connected";
     connect.title = scope;
-    status.textContent = `for ${lifetime} as ${name}, ${scopes === 1 ? "1 scope" : `${scopes} scopes`}`;
+    const told = `${name}, ${scopes === 1 ? "1 scope" : `${scopes} scopes`}, for ${lifetime}`;
+    status.replaceChildren(element("span", "Connected as ", "unseen"), told); // the button says it to eyes
     const until = new Date(expiresAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     details.textContent = `Connected until ${until} as ${name}, with ${scope || "no scopes"}`;
     details.hidden = false;
