@@ -196,8 +196,14 @@ impl<'a> Fields<'a> {
                 bounds.extend(self::bounds(each).into_iter().map(|b| format!("each {b}")));
             }
         }
-        let pattern = text(shape.schema, "pattern");
+        let mut pattern = text(shape.schema, "pattern");
+        if pattern == Some(r"\S") {
+            bounds.push("not blank".to_owned());
+            pattern = None;
+        }
+        // That nothing is there when nothing was sent goes without saying.
         let default = self.schemas.keyword(schema, "default");
+        let default = default.filter(|default| !default.is_null());
         let only = shape.schema.get("const");
         if bounds.is_empty() && pattern.is_none() && default.is_none() && only.is_none() {
             return;
