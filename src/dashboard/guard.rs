@@ -185,12 +185,12 @@ async fn enter(
     if parts.method == Method::POST {
         let fields = form(&parts.headers, std::mem::take(&mut body)).await?;
         if !comes_from_us(&parts.headers) || !visit.knows(fields.exact("form")) {
-            let detail = "The form did not come from this browser's page, or the page is from before you signed in or out. \
-                Nothing was changed: go back, reload the page and send it again.";
+            let detail = "It did not come from a page of this browser, or that page is from before you signed in or out. \
+                It was not taken: open the page anew if something is left to do.";
             return Ok(frame::message(
                 visit,
                 StatusCode::FORBIDDEN,
-                "Please send it again",
+                "This form is out of date",
                 detail,
             ));
         }
