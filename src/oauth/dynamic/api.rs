@@ -182,6 +182,10 @@ async fn open(app: &App, request: Request) -> Result<Asked, OAuthError> {
         return Err(OAuthError::RegistrationDisabled);
     }
     let asked = Asked::read(app, request).await?;
+    // Who shows nothing guesses nothing: it neither costs a pause nor waits for one.
+    if !asked.headers.contains_key(header::AUTHORIZATION) {
+        return Err(OAuthError::InvalidToken);
+    }
     app.oauth
         .throttle
         .check_address(asked.address, asked.now.to_jiff())?;

@@ -478,6 +478,11 @@ async fn guessing_a_registration_token_is_slowed_down() {
         last = register(&app, wrong.expose(), metadata()).await.status;
     }
     assert_eq!(last, 429);
+    // Who shows nothing guesses nothing.
+    for _ in 0..2 {
+        let bare = app.anonymous().post(PATH, metadata()).await;
+        assert_eq!(bare.status, 401, "{}", bare.text());
+    }
 }
 
 /// Member for member: what is at a bound of the OpenAPI document is taken, what is beyond it is refused, and answers
