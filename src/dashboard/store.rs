@@ -372,6 +372,21 @@ pub async fn use_once(
     Ok(tx.execute(sql, params![hash, expires_at]).await? > 0)
 }
 
+/// Whether [`use_once`] used this up.
+pub async fn was_used(tx: &mut Tx, hash: &str, now: Timestamp) -> Result<bool, DbError> {
+    let sql = "SELECT 1 FROM staff_challenges WHERE hash = $1 AND expires_at > $2";
+    let found = tx
+        .fetch_optional(sql, params![hash, now], |_| Ok(()))
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Makes what was used up as if it never was.
+pub async fn unuse(tx: &mut Tx, hash: &str) -> Result<(), DbError> {
+    let sql = "DELETE FROM staff_challenges WHERE hash = $1";
+    tx.execute(sql, params![hash]).await.map(drop)
+}
+
 // ---- shop --------------------------------------------------------------------------------------
 
 /// The shop, once it was set up.

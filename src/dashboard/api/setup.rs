@@ -129,7 +129,11 @@ pub async fn set_up(State(app): State<App>, visit: Visit, Form(typed): Form) -> 
     let signed_in = store::find_session(&mut app.db.read().await?, &hash).await?;
     let asked = Asked::new("/dashboard/credentials", now);
     let device = visit.device().clone();
-    let visit = Visit::new(signed_in, Some(shop), made.session.clone(), device, asked);
+    let key = match &signed_in {
+        Some((_, session)) => app.dashboard.form_key(session),
+        None => made.session.clone(),
+    };
+    let visit = Visit::new(signed_in, Some(shop), key, device, asked);
     let id = made.client_id.as_str();
     let mut response = Shown::new(&app, id, made.secret.expose(), Scopes::all())
         .response(&visit, "Your shop is ready");
