@@ -316,8 +316,17 @@ async fn page_of_problem(visit: &Visit, response: Response) -> Response {
     let problem: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
     let member = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
     let (mut title, mut detail) = (member("title"), sentence(&member("detail")));
-    if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-        "A form is expected".clone_into(&mut title); // the code's own words are about JSON
+    // The codes' own words are about the bodies of the API.
+    match status {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "A form is expected".clone_into(&mut title),
+        StatusCode::UNPROCESSABLE_ENTITY => "Nothing was saved".clone_into(&mut title),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            "This is too large".clone_into(&mut title);
+            detail = "A form takes 1 MB with the file in it. A larger file of products is imported on the command line: \
+                tradepost import products FILE."
+                .to_owned();
+        }
+        _ => {}
     }
     if status.is_server_error() {
         detail = format!("{detail} (request {})", member("request_id"));

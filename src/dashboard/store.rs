@@ -416,15 +416,25 @@ pub async fn insert_shop(tx: &mut Tx, shop: &Shop, now: Timestamp) -> Result<(),
     .map(drop)
 }
 
-/// Changes the shop.
-pub async fn set_shop(tx: &mut Tx, shop: &Shop, now: Timestamp) -> Result<(), DbError> {
-    let sql = "UPDATE shop SET name = $1, currency = $2, time_zone = $3, updated_at = $4 WHERE id = 'shop'";
-    tx.execute(
-        sql,
-        params![shop.name, shop.currency.as_str(), shop.time_zone, now],
-    )
-    .await
-    .map(drop)
+/// Changes the shop, unless somebody else did since it was as `before`; whether it is changed.
+pub async fn set_shop(
+    tx: &mut Tx,
+    (before, shop): (&Shop, &Shop),
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let sql = "UPDATE shop SET name = $1, currency = $2, time_zone = $3, updated_at = $4
+        WHERE id = 'shop' AND name = $5 AND currency = $6 AND time_zone = $7";
+    let (currency, was) = (shop.currency.as_str(), before.currency.as_str());
+    let values = params![
+        shop.name,
+        currency,
+        shop.time_zone,
+        now,
+        before.name,
+        was,
+        before.time_zone
+    ];
+    Ok(tx.execute(sql, values).await? > 0)
 }
 
 // ---- views -------------------------------------------------------------------------------------

@@ -129,6 +129,7 @@ pub async fn list(
         views: Tabs::new(&PRODUCTS, &asked, own),
         done: match signed_in.visit.done() {
             "deleted" => "The product is deleted. Orders keep their copy of it.",
+            "none" => "Tick the products that are to change first.",
             _ => "",
         },
     };

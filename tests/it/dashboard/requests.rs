@@ -96,7 +96,8 @@ async fn the_length_of_an_answer_is_told() {
     let (app, mut owner) = started().await;
     let api = app.client("products:read products:write").await;
     for (number, coding) in ["identity", "gzip"].into_iter().enumerate() {
-        let product = json!({ "title": format!("Teapot {number}"), "description": "iron ".repeat(500) });
+        let product =
+            json!({ "title": format!("Teapot {number}"), "description": "iron ".repeat(500) });
         let made = api
             .request(axum::http::Method::POST, "/v2/products")
             .header("accept-encoding", coding)

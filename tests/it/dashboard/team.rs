@@ -79,7 +79,13 @@ async fn without_a_mailer_an_invitation_is_shown_once() {
     );
     let again = owner.post(INVITE, &form).await;
     assert_eq!(again.status, 422);
-    assert!(again.text().contains("account with this email already"));
+    let page = again.text();
+    let path = path_of(&mut owner, "kim@example.com").await;
+    assert!(
+        page.contains("Email: there is an account with it already")
+            && page.contains(&format!("<a href=\"{path}\">Open that account</a>")),
+        "{page}"
+    );
     let (mut kim, done) = choose(&app, &link, PASSWORD).await;
     assert_eq!(done.status, 303);
     assert_eq!(kim.get("/dashboard/orders").await.status, 200);
@@ -261,8 +267,21 @@ async fn a_link_from_before_another_role_is_worth_nothing() {
     let mut owner = owner(&app).await;
     let link = browser::invite(&app, "kim@example.com", Role::Operator).await;
     let path = path_of(&mut owner, "kim@example.com").await;
+    let page = owner.get(&path).await.text();
+    assert!(page.contains("This ends the link that they were invited by"));
+    // The role that they have is no change.
+    let same = fields(&[("role", "operator")]);
+    owner.post(&format!("{path}/role"), &same).await;
+    assert_eq!(Browser::new(&app).get(&link).await.status, 200);
     let made = fields(&[("role", "owner")]);
-    assert_eq!(owner.post(&format!("{path}/role"), &made).await.status, 303);
+    let changed = owner.post(&format!("{path}/role"), &made).await;
+    assert_eq!(browser::landed(&changed), format!("{path}, role"));
+    let page = owner.get(&path).await.text();
+    assert!(
+        page.contains("The invitation from before does not work any more")
+            && page.contains("Create another link"),
+        "{page}"
+    );
     let token = link.split("token=").nth(1).unwrap().to_owned();
     let form = [("token", token), ("password", PASSWORD.to_owned())];
     let mut thief = Browser::new(&app);
@@ -526,6 +545,7 @@ async fn a_closed_account_is_out_at_once_and_a_reset_link_replaces_a_password() 
     let close = format!("{path}/disable");
     let mistyped = owner.post(&close, &fields(&[("email", "kim")])).await;
     assert_eq!(mistyped.status, 422, "{}", mistyped.text());
+    assert!(mistyped.text().contains("aria-describedby=\"wrong-email\""));
     assert_eq!(again.get("/dashboard").await.status, 200);
     let closed = owner
         .post(&close, &fields(&[("email", "KIM@example.com")]))
