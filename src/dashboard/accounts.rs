@@ -297,7 +297,8 @@ pub async fn forget_passkeys(
     Ok(count)
 }
 
-/// Closes an account for good: its sessions and links end with it, and so does what its owner allowed apps.
+/// Closes an account until it is invited again: its sessions and links end with it, and so does what its owner allowed
+/// apps.
 pub async fn disable(tx: &mut Tx, email: &str, now: Timestamp) -> Result<(), AccountError> {
     let staff = known(tx, email).await?;
     close(tx, Doer::operator(now), staff.id.as_str())

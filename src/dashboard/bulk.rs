@@ -93,8 +93,12 @@ pub struct Plan {
 /// Why one product cannot be changed so.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    #[error("{what}: {before} cannot be changed so; a price stays above 0")]
-    Price { what: String, before: String },
+    #[error("{what}: {before} cannot be changed so; a price {bound}")]
+    Price {
+        what: String,
+        before: String,
+        bound: &'static str,
+    },
     #[error(transparent)]
     Stored(#[from] DbError),
 }
@@ -338,17 +342,21 @@ fn repriced(
         }
         Adjust::By(..) => return Ok(None),
     };
-    let refused = || Refused::Price {
+    let refused = |bound| Refused::Price {
         what: name(),
         before: money(row.amount, row.currency),
+        bound,
     };
     let exact = i128::from(base) * i128::from(factor);
     if row.amount == 0 && exact == 0 {
         return Ok(None); // what is free stays free
     }
-    let after = rounded((base, factor), ending, row.currency).map_err(|_| refused())?;
-    if exact <= 0 || !(1..=AMOUNT_MAX).contains(&after) {
-        return Err(refused());
+    let after = rounded((base, factor), ending, row.currency).unwrap_or(i64::MAX);
+    if exact <= 0 || after < 1 {
+        return Err(refused("stays above 0"));
+    }
+    if after > AMOUNT_MAX {
+        return Err(refused("has an end, and this is beyond it"));
     }
     if after == row.amount {
         return Ok(None);
@@ -500,10 +508,11 @@ mod tests {
             ("price=percent&by=1000", AMOUNT_MAX),
         ] {
             let refused = priced(form, amount, "USD").unwrap_err();
-            assert!(
-                refused.contains("a price stays above 0"),
-                "{form}: {refused}"
-            );
+            let bound = match amount {
+                AMOUNT_MAX => "a price has an end",
+                _ => "a price stays above 0",
+            };
+            assert!(refused.contains(bound), "{form}: {refused}");
         }
     }
 

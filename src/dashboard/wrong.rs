@@ -203,6 +203,9 @@ fn label_of(member: &str) -> String {
         "weight_grams" => "Weight in grams".to_owned(),
         "starts_at" => "Starts".to_owned(),
         "ends_at" => "Ends".to_owned(),
+        "option" => "Option name".to_owned(),
+        "option.first" => "The one there is has".to_owned(),
+        "option.second" => "The new one has".to_owned(),
         other => super::show::words(other),
     }
 }

@@ -12,7 +12,7 @@ use crate::dashboard::visit::{Form, SignedIn};
 use crate::dashboard::wrong::Wrong;
 use crate::error::{Result, not_found};
 use crate::oauth::client::{ClientId, ClientSecret};
-use crate::oauth::jwk::KeySet;
+use crate::oauth::jwk::{KeySet, PublicKey};
 use crate::oauth::{
     AdminError, ListedClient, NewClient, OVERLAP_MAX, Scope, Scopes, create_client, list_clients,
     revoke_client, rotate_secret, set_keys,
@@ -413,7 +413,11 @@ pub async fn rotate(
         .write(async move |tx| {
             let secret = rotate_secret(tx, &id, overlap, now).await?;
             let object = ("client", id.as_str());
-            let told = format!("the old secret works for {hours} hours");
+            let told = match hours {
+                0 => "the old secret ended".to_owned(),
+                1 => "the old secret works for one hour".to_owned(),
+                hours => format!("the old secret works for {hours} hours"),
+            };
             store::note_change(tx, signed_in.doer(), "client.rotated", object, &told).await?;
             Ok(secret)
         })
@@ -458,7 +462,9 @@ pub async fn set_public_keys(
         .write(async move |tx| {
             set_keys(tx, &id, &keys, overlap, now).await?;
             let object = ("client", id.as_str());
-            Ok(store::note(tx, signed_in.doer(), "client.keys_set", object).await?)
+            let told: Vec<String> = keys.keys().iter().map(PublicKey::thumbprint).collect();
+            let (told, doer) = (told.join(", "), signed_in.doer());
+            Ok(store::note_change(tx, doer, "client.keys_set", object, &told).await?)
         })
         .await;
     set.map_err(refused)?;

@@ -2,6 +2,7 @@
 
 use super::credentials::{Said, beyond_role, find, refused, show};
 use crate::app::App;
+use crate::dashboard::deed::differences;
 use crate::dashboard::fields::Fields;
 use crate::dashboard::visit::{Form, SignedIn};
 use crate::dashboard::wrong::Wrong;
@@ -14,6 +15,7 @@ use crate::oauth::request::GrantType;
 use axum::extract::State;
 use axum::response::Response;
 use platform::http::Path;
+use serde_json::{Value, json};
 
 /// The field of the redirect URIs.
 const REDIRECTS: &str = "redirect_uris";
@@ -84,6 +86,18 @@ fn read_flows(typed: &Fields) -> std::result::Result<Registration, Wrong> {
     }
 }
 
+/// A registration for the log.
+fn told(registration: &Registration) -> Value {
+    let chosen = GrantType::ALL
+        .into_iter()
+        .filter(|one| registration.allows(*one));
+    let chosen: Vec<&str> = chosen.map(GrantType::name).collect();
+    let uris = registration.redirect_uris().iter().map(RedirectUri::as_str);
+    let uris: Vec<&str> = uris.collect();
+    let public = registration.is_public();
+    json!({ "flows": chosen.join(", "), "redirect_uris": uris.join(" "), "public": public })
+}
+
 /// `POST /dashboard/credentials/{id}/flows`.
 pub async fn set_flows(
     State(app): State<App>,
@@ -108,12 +122,14 @@ pub async fn set_flows(
         }
     };
     let (id, now) = (client.id.clone(), signed_in.visit.now());
+    let (before, after) = (told(&client.registration), told(&registration));
     let set: std::result::Result<(), AdminError> = app
         .db
         .write(async move |tx| {
             register(tx, &id, &registration, now).await?;
             let object = ("client", id.as_str());
-            Ok(store::note(tx, signed_in.doer(), "client.flows_changed", object).await?)
+            let (told, doer) = (differences(&before, &after), signed_in.doer());
+            Ok(store::note_change(tx, doer, "client.flows_changed", object, &told).await?)
         })
         .await;
     set.map_err(refused)?;

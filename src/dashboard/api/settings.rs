@@ -85,8 +85,10 @@ pub async fn save(
             if !store::set_shop(tx, (&signed_in.shop, &shop), now).await? {
                 return Ok(false);
             }
-            let object = ("shop", "shop");
-            store::note_change(tx, signed_in.doer(), "shop.changed", object, &changed).await?;
+            if !changed.is_empty() {
+                let object = ("shop", "shop");
+                store::note_change(tx, signed_in.doer(), "shop.changed", object, &changed).await?;
+            }
             Ok(true)
         })
         .await;

@@ -12,6 +12,7 @@ use crate::dashboard::store;
 use crate::dashboard::visit::{Form, SignedIn};
 use crate::dashboard::wrong::Wrong;
 use crate::error::{Result, not_found};
+use crate::oauth::Scopes;
 use crate::oauth::flows::revoke::forget;
 use askama::Template;
 use axum::extract::State;
@@ -34,8 +35,7 @@ struct Row {
 struct TeamPage<'a> {
     frame: Frame,
     rows: Vec<Row>,
-    roles: Vec<(&'static str, &'static str)>,
-    explained: Vec<(&'static str, &'static str)>,
+    roles: Vec<(&'static str, &'static str, &'static str)>,
     /// Whether invitations can go by mail.
     mail: bool,
     said: Said<'a>,
@@ -61,16 +61,12 @@ fn state(staff: &Staff) -> Badge {
     })
 }
 
-/// The roles that somebody may give: none that may more than their own.
-fn roles(by: Role) -> Vec<(&'static str, &'static str)> {
+/// The roles that somebody may give, none that may more than their own, the least first: value, name and what it may.
+fn roles(by: Role) -> Vec<(&'static str, &'static str, &'static str)> {
     let roles = Role::ALL.into_iter().filter(|role| by.covers(*role)).rev();
-    roles.map(|role| (role.as_str(), role.shown())).collect()
-}
-
-/// What each of the roles that `role` may give may do.
-fn explained(role: Role) -> Vec<(&'static str, &'static str)> {
-    let roles = Role::ALL.into_iter().filter(|one| role.covers(*one));
-    roles.map(|role| (role.shown(), role.told())).collect()
+    roles
+        .map(|role| (role.as_str(), role.shown(), role.told()))
+        .collect()
 }
 
 async fn show(app: &App, signed_in: &SignedIn, said: Said<'_>) -> Result<Response> {
@@ -89,7 +85,6 @@ async fn show(app: &App, signed_in: &SignedIn, said: Said<'_>) -> Result<Respons
         signed_in: one.signed_in_at.map(|at| When::new(at, now, &zone)),
     };
     let page = TeamPage {
-        explained: explained(signed_in.staff.role),
         frame: Frame::new(&signed_in.visit, "Team"),
         rows: staff.iter().map(row).collect(),
         roles: roles(signed_in.staff.role),
@@ -125,7 +120,7 @@ struct MemberPage {
     codes: bool,
     signed_in: Option<When>,
     since: When,
-    roles: Vec<(&'static str, &'static str)>,
+    roles: Vec<(&'static str, &'static str, &'static str)>,
     mail: bool,
     /// Whether who looks may change this account.
     changes: bool,
@@ -409,11 +404,13 @@ pub async fn disable(
                 return Ok(None);
             }
             let ended = accounts::close(tx, by.doer(), staff.id.as_str()).await?;
-            Ok::<_, Refused>(Some(ended))
+            Ok::<_, Refused>(Some((staff.id, ended)))
         })
         .await;
     match closed {
-        Ok(Some(ended)) => {
+        Ok(Some((id, ended))) => {
+            // Here at once; other nodes hear of it when they look.
+            app.oauth.caps.set(id.as_str(), Scopes::NONE);
             forget(&app, &ended);
             app.nudge.send();
             Ok(frame::done("/dashboard/team", "disabled"))

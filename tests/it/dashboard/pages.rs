@@ -33,7 +33,12 @@ async fn home_shows_today_what_waits_and_what_runs_out() {
     let app = TestApp::start().await;
     let mut owner = owner(&app).await;
     let empty = owner.get("/dashboard").await.text();
-    assert!(empty.contains("No orders in this period") && empty.contains("None."));
+    assert!(empty.contains("No orders in this period"));
+    assert_eq!(
+        empty.matches("None.").count(),
+        2,
+        "of both kinds of waiting"
+    );
     let id = order(&app).await;
     let page = owner.get("/dashboard").await.text();
     let detail = owner.get(&format!("/dashboard/orders/{id}")).await.text();

@@ -1,10 +1,12 @@
 //! How forms are taken: from a page of ours, for whom it was shown, and once where to do it twice would do harm.
 
+pub mod store;
+
 use super::fields::Fields;
 use super::frame::{self, Frame};
 use super::staff::SESSION_MAX;
 use super::visit::Visit;
-use super::{confirm, multipart, store};
+use super::{confirm, multipart};
 use crate::app::App;
 use crate::error::Result;
 use askama::Template;
