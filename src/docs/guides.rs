@@ -313,18 +313,19 @@ Content-Type: application/problem+json
 const RATE_LIMITS: Guide = Guide {
     id: "rate-limits",
     title: "Rate limits",
-    text: "Each client has a budget that fills up again all the time. The headers say how much is left, so a client can \
+    text: "Each client has a budget that fills up again all the time: 200 requests at once and 100 a second, unless the server \
+        is set otherwise. The headers say how much is left, so a client can \
         slow down before it is stopped.\n\n\
         Over the budget the answer is 429 with `Retry-After` in seconds. Wait that long, add a little chance so that \
         your workers do not all come back at once, and send the request again with the same `Idempotency-Key`.",
     blocks: &[Answer(
         "Headers of an answer",
         r#"HTTP/1.1 200 OK
-RateLimit-Policy: "default";q=6000;w=60
-RateLimit: "default";r=5999;t=12
-X-RateLimit-Limit: 6000
-X-RateLimit-Remaining: 5999
-X-RateLimit-Reset: 12"#,
+RateLimit-Policy: "default";q=200;w=2
+RateLimit: "default";r=199;t=1
+X-RateLimit-Limit: 200
+X-RateLimit-Remaining: 199
+X-RateLimit-Reset: 1"#,
     )],
 };
 

@@ -511,3 +511,27 @@ async fn registering_a_client_says_which_token_it_needs() {
         );
     }
 }
+
+/// What a client reads of its rate on the page is what it is sent.
+#[tokio::test]
+async fn the_rate_that_the_guide_shows_is_the_one_that_is_set_until_somebody_sets_another() {
+    let usual = tradepost::config::Config::default().rate_limit_per_second;
+    let app = TestApp::start_with(|config| config.rate_limit_per_second = usual).await;
+    let page = app.anonymous().get("/docs").await.text();
+    let answer = app.client("products:read").await.get("/v2/products").await;
+    for name in [
+        "RateLimit-Policy",
+        "RateLimit",
+        "X-RateLimit-Limit",
+        "X-RateLimit-Remaining",
+        "X-RateLimit-Reset",
+    ] {
+        let line = format!("{name}: {}", answer.header(name));
+        let escaped = line.replace('"', "&quot;");
+        assert!(page.contains(&line) || page.contains(&escaped), "{line}");
+    }
+    assert!(page.contains(&format!(
+        "{} requests at once and {usual} a second",
+        2 * usual
+    )));
+}
