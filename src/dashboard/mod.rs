@@ -15,6 +15,7 @@
 //! What a page changes it changes by the same functions as the API and the command line.
 
 pub mod accounts;
+pub mod actors;
 pub mod api;
 pub mod assets;
 pub mod bulk;

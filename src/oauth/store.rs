@@ -8,7 +8,7 @@ use super::key::{Algorithm, StoredKey};
 use super::revocation::{ENDED_SECRETS_MAX, REVOKED_CLIENTS_MAX, RevokedToken};
 use super::scope::Scopes;
 use platform::clock::Timestamp;
-use platform::db::{DbError, Param, Row, Tx};
+use platform::db::{DbError, Param, Row, Tx, placeholders};
 use platform::id::new_id;
 use platform::params;
 
@@ -332,6 +332,20 @@ pub async fn clients(tx: &mut Tx) -> Result<Vec<Client>, DbError> {
         grant_types, redirect_uris, is_public, jwks, dpop_bound, registered_with, first_token_at, last_used_at
         FROM oauth_clients ORDER BY created_at, id LIMIT $1";
     tx.fetch_all(sql, params![LIST_MAX], client).await
+}
+
+/// Ids and names of those of `ids` that are clients; they are at most the rows of a page.
+pub async fn names_of(tx: &mut Tx, ids: &[&str]) -> Result<Vec<(String, String)>, DbError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT id, name FROM oauth_clients WHERE id IN ({})",
+        placeholders(1, ids.len())
+    );
+    let ids: Vec<Param<'_>> = ids.iter().map(|id| Param::Text(id)).collect();
+    tx.fetch_all(&sql, &ids, |row| Ok((row.get(0)?, row.get(1)?)))
+        .await
 }
 
 /// Ids and names of all clients, newest first, at most 10,000.

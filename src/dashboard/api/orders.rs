@@ -3,6 +3,7 @@
 use super::{next_link, page_of};
 use crate::address::Address;
 use crate::app::App;
+use crate::dashboard::actors::Actors;
 use crate::dashboard::fields::Fields;
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::role::Role;
@@ -212,12 +213,8 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) ->
     let order = orders::find(&mut tx, &id).await?;
     let order = order.ok_or_else(|| not_found("order", id.as_str()))?;
     let events = events::of_object(&mut tx, "order", id.as_str(), TIMELINE_MAX, 0).await?;
-    let staff = store::list(&mut tx).await?;
-    let name = |actor: &str| {
-        let known = staff.iter().find(|one| one.id.as_str() == actor);
-        known.map_or_else(|| actor.to_owned(), |one| one.email.clone())
-    };
-    let page = order_page(&signed_in, &order, events, name, signed_in.visit.done());
+    let actors = Actors::of(&mut tx, events.iter().map(|event| event.actor.as_str())).await?;
+    let page = order_page(&signed_in, &order, events, &actors);
     Ok(frame::page(StatusCode::OK, &page))
 }
 
@@ -225,8 +222,7 @@ fn order_page<'a>(
     signed_in: &SignedIn,
     order: &'a Order,
     events: Vec<Event>,
-    name: impl Fn(&str) -> String,
-    done: &str,
+    actors: &Actors,
 ) -> OrderPage<'a> {
     let (now, zone) = (signed_in.visit.now(), signed_in.shop.zone());
     let operator = signed_in.visit.may(Role::Operator);
@@ -261,14 +257,14 @@ fn order_page<'a>(
             .rev()
             .map(|event| Moment {
                 what: words(event.kind.trim_start_matches("order.")),
-                who: name(&event.actor),
+                who: actors.name(&event.actor).to_owned(),
                 at: When::new(event.at, now, &zone),
             })
             .collect(),
         may_confirm: to(OrderStatus::Confirmed),
         may_complete: to(OrderStatus::Completed),
         may_cancel: operator && order::cancel(order.status, order.fulfillment_status).is_ok(),
-        done: match done {
+        done: match signed_in.visit.done() {
             "confirmed" => "The order is confirmed: its stock is kept for it.",
             "completed" => "The order is completed.",
             "cancelled" => "The order is cancelled and its stock is free again.",

@@ -1,6 +1,7 @@
 //! `/dashboard/requests`: what programs asked lately, and what was refused.
 
 use crate::app::App;
+use crate::dashboard::actors::Actors;
 use crate::dashboard::fields::{Fields, encode};
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::requests::{
@@ -150,6 +151,8 @@ pub async fn list(
 struct RequestPage {
     frame: Frame,
     row: Row,
+    /// What its client is called.
+    name: String,
     address: String,
     statements: String,
     bytes: String,
@@ -175,7 +178,10 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) ->
     let number = |n: u64| count(i64::try_from(n).unwrap_or(i64::MAX));
     let code = row.code.clone().unwrap_or_default();
     let known = all_codes().find(|known| known.code == code);
+    let client = row.client.as_deref();
+    let actors = Actors::of(&mut app.db.read().await?, client.into_iter()).await?;
     let page = RequestPage {
+        name: client.map_or_else(String::new, |client| actors.name(client).to_owned()),
         frame: Frame::new(&signed_in.visit, format!("Request {id}")),
         address,
         statements: number(statements),

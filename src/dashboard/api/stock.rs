@@ -5,6 +5,7 @@ use super::products::find;
 use super::variants::name_of;
 use super::{next_link, page_of};
 use crate::app::App;
+use crate::dashboard::actors::Actors;
 use crate::dashboard::fields::Fields;
 use crate::dashboard::figures::store as figures;
 use crate::dashboard::frame::{self, Frame};
@@ -114,7 +115,8 @@ impl Shown<'_> {
         let mut tx = app.db.read().await?;
         let levels = self.levels(&mut tx, &variant.id).await?;
         let mut movements = figures::movements(&mut tx, &variant.id, &page).await?;
-        let staff = own::list(&mut tx).await?;
+        let by = movements.iter().map(|movement| movement.actor.as_str());
+        let actors = Actors::of(&mut tx, by).await?;
         let more = page.cut(&mut movements);
         let last = movements.last().filter(|_| more);
         let last = last.map(|row| vec![row.created_at.micros().to_string(), row.id.to_string()]);
@@ -126,10 +128,7 @@ impl Shown<'_> {
             allocated: signed(movement.allocated_delta),
             order: movement.order_id.clone(),
             reason: movement.reason.clone().unwrap_or_default(),
-            who: staff
-                .iter()
-                .find(|one| one.id.as_str() == movement.actor)
-                .map_or_else(|| movement.actor.clone(), |one| one.email.clone()),
+            who: actors.name(&movement.actor).to_owned(),
             location: match levels.len() {
                 0 | 1 => String::new(),
                 _ => movement.location_id.to_string(),

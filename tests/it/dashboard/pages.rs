@@ -43,6 +43,7 @@ async fn home_shows_today_what_waits_and_what_runs_out() {
     let page = owner.get("/dashboard").await.text();
     let detail = owner.get(&format!("/dashboard/orders/{id}")).await.text();
     assert!(detail.contains("Its stock is allocated until"), "{detail}");
+    assert!(!detail.contains("cli_"), "who did it is named: {detail}");
     for shown in [
         "<p class=\"figure\">1</p>",
         "39.98\u{a0}USD",
