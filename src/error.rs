@@ -46,9 +46,10 @@ pub fn not_found(kind: &str, id: &str) -> Problem {
     Problem::new(&codes::NOT_FOUND, format!("there is no {kind} `{id}`"))
 }
 
-/// 409 `duplicate` at `field`.
+/// 409 `duplicate` at `field`, a member or a path of them such as `variants/0/sku`.
 pub fn duplicate(field: &str, value: &str) -> Problem {
-    let detail = format!("another one has the {field} `{value}`");
+    let member = field.rsplit('/').next().unwrap_or_default();
+    let detail = format!("another one has the {member} `{value}`");
     Problem::new(&DUPLICATE, detail.clone()).at(&format!("#/{field}"), "duplicate", detail)
 }
 

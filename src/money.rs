@@ -430,7 +430,10 @@ pub fn read_amount(text: &str, currency: Currency) -> Result<i64, String> {
     let text = match digits_of(',') {
         // Three digits could be thousands.
         Some(1 | 2) if exponent == 2 && !text.contains('.') => text.replace(',', "."),
-        Some(_) => return Err("expected an amount such as 1234.50, without commas".to_owned()),
+        Some(_) => {
+            let such = if exponent == 0 { "1234" } else { "1234.50" };
+            return Err(format!("expected an amount such as {such}, without commas"));
+        }
         None => text.to_owned(),
     };
     let digits = text.split_once('.').map_or(0, |(_, digits)| digits.len());

@@ -1,10 +1,10 @@
 //! Text that people read.
 
-/// Whether `text` stays within its line: no control characters, nor marks that turn the direction of what stands around
+/// Whether `text` stays within its line: no control characters, no separators of lines, nor marks that turn the direction of what stands around
 /// it (Unicode Standard Annex 9 §2), by which a name can be made to read as another one.
 pub fn is_line(text: &str) -> bool {
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    !text.chars().any(|c| c.is_control() || turns(c))
+    let leaves = |c: char| matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !text.chars().any(|c| c.is_control() || leaves(c))
 }
 
 #[cfg(test)]
@@ -22,7 +22,14 @@ mod tests {
         ] {
             assert!(is_line(line), "{line:?}");
         }
-        for other in ["a\nb", "a\u{0}", "a\u{202e}b", "\u{2067}a"] {
+        for other in [
+            "a\nb",
+            "a\u{2028}b",
+            "a\u{2029}",
+            "a\u{0}",
+            "a\u{202e}b",
+            "\u{2067}a",
+        ] {
             assert!(!is_line(other), "{other:?}");
         }
     }

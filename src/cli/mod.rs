@@ -102,7 +102,7 @@ async fn dispatch(command: Command, settings: Settings) -> Result<ExitCode, Fail
         Command::RegistrationTokens(command) => {
             registration_tokens::run(command, &settings.config).await
         }
-        Command::Users(command) => users::run(command, &settings.config).await,
+        Command::Users(command) => users::run(command, &settings).await,
         Command::Openapi => openapi::run(&settings.config),
         Command::Doctor(args) => doctor::run(&args, &settings.config).await,
         Command::Import(args) => Ok(crate::import::cli::run(args, &settings.config).await?),

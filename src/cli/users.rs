@@ -2,7 +2,7 @@
 //! running on it.
 
 use super::{Failure, database, print};
-use crate::config::Config;
+use crate::config::{Config, Settings, Source};
 use crate::dashboard::accounts::{self, AccountError};
 use crate::dashboard::staff::{Staff, parse_email};
 use crate::dashboard::{Role, store};
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// Make an account and print the link by which its owner chooses a password
+    /// Make an account, or open a closed one again, and print the link by which its owner chooses a password
     Create(Create),
     /// Show all accounts, oldest first
     List(List),
@@ -22,7 +22,7 @@ pub(super) enum Command {
     ResetCodes(One),
     /// Remove all passkeys of an account, for one that others may have used
     ResetPasskeys(One),
-    /// Close an account for good: its sessions end at once
+    /// Close an account: its sessions, links and connected apps end at once; `create` opens it again
     Disable(One),
 }
 
@@ -46,7 +46,6 @@ pub(super) struct List {
 #[derive(clap::Args)]
 pub(super) struct One {
     /// The email of the account
-    #[arg(value_parser = email)]
     email: String,
 }
 
@@ -54,11 +53,12 @@ fn email(text: &str) -> Result<String, String> {
     parse_email(text).map_err(str::to_owned)
 }
 
-pub(super) async fn run(command: Command, config: &Config) -> Result<ExitCode, Failure> {
+pub(super) async fn run(command: Command, settings: &Settings) -> Result<ExitCode, Failure> {
+    let config = &settings.config;
     match command {
-        Command::Create(args) => create(args, config).await?,
+        Command::Create(args) => create(args, settings).await?,
         Command::List(args) => list(&args, config).await?,
-        Command::ResetPassword(args) => reset(args, config).await?,
+        Command::ResetPassword(args) => reset(args, settings).await?,
         Command::ResetCodes(args) => reset_codes(args, config).await?,
         Command::ResetPasskeys(args) => reset_passkeys(args, config).await?,
         Command::Disable(args) => disable(args, config).await?,
@@ -66,7 +66,8 @@ pub(super) async fn run(command: Command, config: &Config) -> Result<ExitCode, F
     Ok(ExitCode::SUCCESS)
 }
 
-async fn create(args: Create, config: &Config) -> Result<(), Failure> {
+async fn create(args: Create, settings: &Settings) -> Result<(), Failure> {
+    let config = &settings.config;
     let db = database(config).await?;
     let now = Clock::system().now();
     let Create {
@@ -93,16 +94,16 @@ async fn create(args: Create, config: &Config) -> Result<(), Failure> {
         role.shown(),
         link.address(&config.public_url)
     ));
-    print_guess(config);
+    print_guess(settings);
     Ok(())
 }
 
 /// Says that the address of a link is a guess, where nobody has said where people reach the server.
-fn print_guess(config: &Config) {
-    if config.public_url == format!("http://{}", config.listen) {
+fn print_guess(settings: &Settings) {
+    if settings.source("public_url") == Source::Default {
         print(format_args!(
             "The server is taken to be at {}. If people reach it elsewhere, put that in front, or set --public-url.\n",
-            config.public_url
+            settings.config.public_url
         ));
     }
 }
@@ -133,7 +134,8 @@ fn staff_json(staff: &Staff) -> Value {
         "signed_in_at": staff.signed_in_at, "disabled_at": staff.disabled_at })
 }
 
-async fn reset(args: One, config: &Config) -> Result<(), Failure> {
+async fn reset(args: One, settings: &Settings) -> Result<(), Failure> {
+    let config = &settings.config;
     let db = database(config).await?;
     let now = Clock::system().now();
     let email = args.email.clone();
@@ -145,7 +147,7 @@ async fn reset(args: One, config: &Config) -> Result<(), Failure> {
         args.email,
         link.address(&config.public_url)
     ));
-    print_guess(config);
+    print_guess(settings);
     Ok(())
 }
 

@@ -297,7 +297,8 @@ pub async fn forget_passkeys(
     Ok(count)
 }
 
-/// Closes an account for good: its sessions and links end with it, and so does what its owner allowed apps.
+/// Closes an account until it is invited again: its sessions and links end with it, and so does what its owner allowed
+/// apps.
 pub async fn disable(tx: &mut Tx, email: &str, now: Timestamp) -> Result<(), AccountError> {
     let staff = known(tx, email).await?;
     close(tx, Doer::operator(now), staff.id.as_str())
@@ -322,7 +323,7 @@ pub async fn close(tx: &mut Tx, doer: Doer<'_>, id: &str) -> Result<Vec<GrantId>
     Ok(grants.into_iter().map(|grant| grant.id).collect())
 }
 
-/// Gives somebody another role. Their sessions end: what they may begins anew with the next sign-in. So do links by which
+/// Gives somebody another role, if it is another. Their sessions end: what they may begins anew with the next sign-in. So do links by which
 /// a password is chosen: whoever was handed one could take over an account that may more by now.
 pub async fn change_role(
     tx: &mut Tx,
@@ -338,6 +339,9 @@ pub async fn change_role(
     };
     if staff.disabled_at.is_some() {
         return Err(AccountError::Disabled(staff.email));
+    }
+    if staff.role == role {
+        return Ok(());
     }
     store::set_role(tx, &staff.id, role, doer.now).await?;
     store::end_sessions(tx, &staff.id, None).await?;

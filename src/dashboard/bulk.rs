@@ -1,10 +1,10 @@
 //! One change of many products: what a form says of it, and what it means for each of them. No I/O, no clock.
 
 use super::fields::Fields;
-use super::product_form::amount;
 use super::show::{money, words};
+use super::wrong::Wrong;
 use crate::money::{
-    AMOUNT_MAX, Currency, MoneyError, Rounding, format_major, mul_ratio, parse_decimal,
+    AMOUNT_MAX, Currency, MoneyError, Rounding, format_major, mul_ratio, parse_decimal, read_amount,
 };
 use crate::products::ProductStatus;
 use crate::products::product::{PriceRow, Product, Variant};
@@ -93,8 +93,12 @@ pub struct Plan {
 /// Why one product cannot be changed so.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    #[error("{what}: {before} cannot be changed so; a price stays above 0")]
-    Price { what: String, before: String },
+    #[error("{what}: {before} cannot be changed so; a price {bound}")]
+    Price {
+        what: String,
+        before: String,
+        bound: &'static str,
+    },
     #[error(transparent)]
     Stored(#[from] DbError),
 }
@@ -112,44 +116,62 @@ impl Bulk {
     /// Reads the form.
     ///
     /// # Errors
-    /// What is wrong with it, a sentence each.
-    pub fn parse(typed: &Fields) -> Result<Bulk, Vec<String>> {
-        let mut wrong = Vec::new();
+    /// What is wrong with it.
+    pub fn parse(typed: &Fields) -> Result<Bulk, Wrong> {
+        let mut wrong = Wrong::default();
         let status = match typed.get("status") {
             "" => None,
             known @ ("draft" | "active" | "archived") => Some(ProductStatus::from_stored(known)),
             _ => {
-                wrong.push("This is no status.".to_owned());
+                wrong.add("status", "Status", "this is no status");
                 None
             }
         };
-        let price = price_of(typed).unwrap_or_else(|sentence| {
-            wrong.push(sentence);
+        let price = price_of(typed).unwrap_or_else(|(field, label, detail)| {
+            wrong.add(field, label, &detail);
             None
         });
-        let mut labels = |names: [&str; 2]| {
-            let labels = names.map(|name| typed.some(name).map(str::to_owned));
-            let long = |label: &String| label.chars().count() > LABEL_CHARS_MAX;
-            if labels.iter().flatten().any(long) {
-                wrong.push("Categories and tags have at most 64 characters.".to_owned());
+        let mut labels = |[add, remove]: [(&str, &str); 2]| {
+            let read = [add, remove].map(|(field, label)| {
+                let value = typed.some(field)?;
+                if value.chars().count() > LABEL_CHARS_MAX {
+                    wrong.add(field, label, "expected at most 64 characters");
+                }
+                Some(value.to_owned())
+            });
+            if read[0].is_some() && read[0] == read[1] {
+                let detail = "the same cannot be added and taken away";
+                wrong.add(remove.0, remove.1, detail);
             }
-            if labels[0].is_some() && labels[0] == labels[1] {
-                wrong.push("The same cannot be added and taken away.".to_owned());
-            }
-            labels
+            read
         };
         let bulk = Bulk {
             status,
             price,
-            categories: labels(["add_category", "remove_category"]),
-            tags: labels(["add_tag", "remove_tag"]),
+            categories: labels([
+                ("add_category", "Add a category"),
+                ("remove_category", "Remove a category"),
+            ]),
+            tags: labels([("add_tag", "Add a tag"), ("remove_tag", "Remove a tag")]),
         };
         if wrong.is_empty() && bulk == Bulk::default() {
-            wrong.push("Say what is to change: at least one of these.".to_owned());
+            wrong = Wrong::line("say what is to change: at least one of these");
         }
-        match wrong.is_empty() {
-            true => Ok(bulk),
-            false => Err(wrong),
+        wrong.or(bulk)
+    }
+
+    /// Why `product` stays as it is, where that is not plain: it has no price that is meant.
+    pub fn why_not(&self, product: &Product) -> String {
+        let prices = || product.variants.iter().flat_map(|variant| &variant.prices);
+        let dated = |row: &&PriceRow| row.starts_at.is_some() || row.ends_at.is_some();
+        match self.price {
+            None => String::new(),
+            Some(_) if prices().next().is_none() => "it has no price".to_owned(),
+            Some((Adjust::By(_, currency), _)) if prices().all(|row| row.currency != currency) => {
+                format!("it has no price in {currency}")
+            }
+            Some(_) if prices().all(|row| dated(&row)) => "its prices have dates".to_owned(),
+            Some(_) => String::new(),
         }
     }
 
@@ -237,43 +259,60 @@ impl Plan {
     }
 }
 
+/// The field at fault, what the form calls it, and what was expected.
+type PriceFault = (&'static str, &'static str, String);
+
 /// The change of prices that a form names.
-fn price_of(typed: &Fields) -> Result<Option<(Adjust, Ending)>, String> {
+fn price_of(typed: &Fields) -> Result<Option<(Adjust, Ending)>, PriceFault> {
+    let fault = |field, label, detail: &str| Err((field, label, detail.to_owned()));
     let ending = match typed.get("ending") {
         "" | "unit" => Ending::Unit,
         "five" => Ending::Five,
         "whole" => Ending::Whole,
         "below_whole" => Ending::BelowWhole,
-        _ => return Err("This is no way to round.".to_owned()),
+        _ => return fault("ending", "Rounded to", "this is no way to round"),
     };
     let by = typed.get("by").trim_end_matches('%').trim_end();
     let by = by.strip_prefix('+').unwrap_or(by).replace('\u{2212}', "-");
+    let told = |detail| ("by", "By", detail);
     let adjust = match typed.get("price") {
         "" if by.is_empty() => return Ok(None),
-        "" => return Err("Say whether prices change by per cent or by an amount.".to_owned()),
-        "percent" => Adjust::Times(WHOLE + percent(&by)?),
-        "amount" => {
-            let (minor, currency) = amount(&by, typed.get("currency"))?;
-            Adjust::By(minor, currency)
+        "percent" => Adjust::Times(WHOLE + percent(&by).map_err(told)?),
+        "amount" => match Currency::parse(typed.get("currency")) {
+            Ok(currency) => Adjust::By(read_amount(&by, currency).map_err(told)?, currency),
+            Err(_) => return fault("currency", "Currency", "expected a currency such as USD"),
+        },
+        _ => {
+            let detail = "say whether prices change by per cent or by an amount";
+            return fault("price", "Prices", detail);
         }
-        _ => return Err("Prices change by per cent or by an amount.".to_owned()),
     };
     if matches!(adjust, Adjust::Times(WHOLE) | Adjust::By(0, _)) {
-        return Err("By 0 no price changes.".to_owned());
+        return fault("by", "By", "by 0 no price changes");
     }
     Ok(Some((adjust, ending)))
 }
 
-/// `-12.5` per cent in millionths.
+/// `-12.5` per cent in millionths, with a decimal comma where it can be nothing else.
 fn percent(text: &str) -> Result<i64, String> {
-    const EXPECTED: &str = "Expected per cent above -100 and up to 1000, such as -10 or 2.5.";
-    let digits = text
-        .split_once('.')
-        .map_or(0, |(_, fraction)| fraction.len());
-    let read = parse_decimal(text, PERCENT_DIGITS, Rounding::HalfUp).ok();
-    let read = read.filter(|_| digits <= usize::from(PERCENT_DIGITS));
+    const EXPECTED: &str = "expected per cent above -100 and up to 1000, such as -10 or 2.5";
     let inside = |percent: &i64| *percent > PERCENT_MIN && *percent <= PERCENT_MAX;
-    read.filter(inside).ok_or_else(|| EXPECTED.to_owned())
+    let read = |text: &str| {
+        let digits = text
+            .split_once('.')
+            .map_or(0, |(_, fraction)| fraction.len());
+        let read = parse_decimal(text, PERCENT_DIGITS, Rounding::HalfUp).ok();
+        read.filter(|_| digits <= usize::from(PERCENT_DIGITS))
+            .filter(inside)
+    };
+    let read = match text.split_once(',') {
+        // It could be a thousand.
+        Some((_, digits)) if digits.len() == 3 && read(&text.replace(',', "")).is_some() => None,
+        Some(_) if !text.contains('.') => read(&text.replace(',', ".")),
+        Some(_) => None,
+        None => read(text),
+    };
+    read.ok_or_else(|| EXPECTED.to_owned())
 }
 
 /// What a price row is called: its variant when there are several, and its terms.
@@ -303,17 +342,21 @@ fn repriced(
         }
         Adjust::By(..) => return Ok(None),
     };
-    let refused = || Refused::Price {
+    let refused = |bound| Refused::Price {
         what: name(),
         before: money(row.amount, row.currency),
+        bound,
     };
     let exact = i128::from(base) * i128::from(factor);
     if row.amount == 0 && exact == 0 {
         return Ok(None); // what is free stays free
     }
-    let after = rounded((base, factor), ending, row.currency).map_err(|_| refused())?;
-    if exact <= 0 || !(1..=AMOUNT_MAX).contains(&after) {
-        return Err(refused());
+    let after = rounded((base, factor), ending, row.currency).unwrap_or(i64::MAX);
+    if exact <= 0 || after < 1 {
+        return Err(refused("stays above 0"));
+    }
+    if after > AMOUNT_MAX {
+        return Err(refused("has an end, and this is beyond it"));
     }
     if after == row.amount {
         return Ok(None);
@@ -384,7 +427,7 @@ mod tests {
         }
     }
 
-    fn bulk(form: &str) -> Result<Bulk, Vec<String>> {
+    fn bulk(form: &str) -> Result<Bulk, Wrong> {
         Bulk::parse(&Fields::parse(form).unwrap())
     }
 
@@ -409,6 +452,8 @@ mod tests {
             ("percent&by=-12.5%25", 1_000, "USD", "875"),
             ("percent&by=%2B0.5", 100, "USD", "101 (1.005)"),
             ("percent&by=0.4", 100, "USD", "stays"),
+            ("percent&by=12,5", 1_000, "USD", "1125"),
+            ("percent&by=3,333", 1_000, "USD", "1033 (10.3333)"),
             ("percent&by=10&ending=five", 1_999, "USD", "2200 (21.989)"),
             ("percent&by=10&ending=whole", 1_999, "USD", "2200 (21.989)"),
             (
@@ -463,10 +508,11 @@ mod tests {
             ("price=percent&by=1000", AMOUNT_MAX),
         ] {
             let refused = priced(form, amount, "USD").unwrap_err();
-            assert!(
-                refused.contains("a price stays above 0"),
-                "{form}: {refused}"
-            );
+            let bound = match amount {
+                AMOUNT_MAX => "a price has an end",
+                _ => "a price stays above 0",
+            };
+            assert!(refused.contains(bound), "{form}: {refused}");
         }
     }
 
@@ -483,30 +529,44 @@ mod tests {
     #[test]
     fn a_form_says_something_that_can_be_done() {
         for (form, said) in [
-            ("", "at least one"),
-            ("status=sold", "no status"),
-            ("price=percent", "Expected per cent"),
-            ("price=percent&by=-100", "Expected per cent"),
-            ("price=percent&by=1001", "Expected per cent"),
-            ("price=percent&by=1.00001", "Expected per cent"),
-            ("price=percent&by=1e3", "Expected per cent"),
-            ("price=percent&by=0", "By 0"),
-            ("price=amount&by=0.00&currency=USD", "By 0"),
-            ("price=amount&by=0.001&currency=USD", "at most 2 decimals"),
-            ("price=amount&by=1&currency=x", "expected a currency"),
+            ("", "Say what is to change: at least one"),
+            ("status=sold", "Status: this is no status"),
+            ("price=percent", "By: expected per cent"),
+            ("price=percent&by=-100", "By: expected per cent"),
+            ("price=percent&by=1001", "By: expected per cent"),
+            ("price=percent&by=1.00001", "By: expected per cent"),
+            ("price=percent&by=1e3", "By: expected per cent"),
+            ("price=percent&by=1,000", "By: expected per cent"),
+            ("price=percent&by=1,000.5", "By: expected per cent"),
+            ("price=percent&by=0", "By: by 0"),
+            ("price=amount&by=0.00&currency=USD", "By: by 0"),
+            (
+                "price=amount&by=0.001&currency=USD",
+                "By: expected at most 2 decimals",
+            ),
+            ("price=amount&by=1&currency=x", "Currency: expected"),
             ("price=amount&by=x&currency=USD", "expected an amount"),
             ("by=10", "per cent or by an amount"),
             ("price=half&by=10", "per cent or by an amount"),
             ("price=percent&by=10&ending=odd", "no way to round"),
-            ("add_tag=a&remove_tag=a", "cannot be added and taken away"),
-            (&format!("add_category={}", "x".repeat(65)), "at most 64"),
+            (
+                "add_tag=a&remove_tag=a",
+                "Remove a tag: the same cannot be added and taken away",
+            ),
+            (
+                &format!("add_category={}", "x".repeat(65)),
+                "Add a category: expected at most 64",
+            ),
         ] {
-            let wrong = bulk(form).expect_err(form).join(" ");
+            let wrong = bulk(form).expect_err(form).lines().join(" ");
             assert!(wrong.contains(said), "{form}: {wrong}");
         }
         let both = bulk("add_tag=a&remove_tag=b&status=draft").unwrap();
         assert_eq!(both.status, Some(ProductStatus::Draft));
-        assert_eq!(bulk("currency=USD&ending=five").unwrap_err().len(), 1);
+        assert_eq!(
+            bulk("currency=USD&ending=five").unwrap_err().lines().len(),
+            1
+        );
     }
 
     proptest! {

@@ -28,6 +28,11 @@ const CODE_FIELD: &str = "confirm_code";
 const WRONG: &str = "The password is wrong, or the passkey was refused.";
 const WRONG_CODE: &str = "This code is wrong, or was used already: wait for the next one.";
 
+/// The fields in which the question is answered.
+pub fn fields() -> impl Iterator<Item = &'static str> {
+    [FIELD, CODE_FIELD].into_iter().chain(passkeys::FIELDS)
+}
+
 /// What became of the question.
 pub enum Confirmed {
     /// It was shown lately.
@@ -170,10 +175,7 @@ async fn ask(
         None => Vec::new(),
     };
     let question = app.dashboard.ask_passkey(visit, Purpose::Confirm, &known);
-    let own: Vec<&str> = ["form", FIELD, CODE_FIELD]
-        .into_iter()
-        .chain(passkeys::FIELDS)
-        .collect();
+    let own: Vec<&str> = self::fields().chain(["form"]).collect();
     let page = ConfirmPage {
         frame: Frame::new(visit, "Confirm it is you"),
         action: visit.path(),
@@ -252,5 +254,5 @@ async fn go_on(
         return Ok(Confirmed::Asked(frame::see_other("/dashboard/sign-in")));
     }
     let cookie = guard::session_cookie(&token, left(session, now));
-    Ok(Confirmed::Now(visit.proved(Secret::new(token)), cookie))
+    Ok(Confirmed::Now(visit.proved(), cookie))
 }

@@ -1,5 +1,7 @@
 //! What the audit log says of a change beside its name. No I/O, no clock.
 
+use super::show::money;
+use crate::money::Currency;
 use serde_json::Value;
 
 /// Longest detail, in characters.
@@ -8,6 +10,10 @@ const DETAIL_CHARS_MAX: usize = 500;
 const VALUE_CHARS_MAX: usize = 60;
 /// Members that follow from others, or change with every change.
 const FOLLOWS: [&str; 6] = ["version", "updated_at", "price", "sku", "inventory", "slug"];
+/// The same of variants, whose SKU is their own.
+const VARIANT_FOLLOWS: [&str; 3] = ["price", "lowest_price_30d", "inventory"];
+/// What makes a price row another one.
+const TERMS: [&str; 5] = ["currency", "min_quantity", "group", "starts_at", "ends_at"];
 
 /// `detail` within its bound.
 pub fn bounded(detail: &str) -> String {
@@ -17,23 +23,101 @@ pub fn bounded(detail: &str) -> String {
     }
 }
 
-/// `title: Mug → Cup; description; tags`: the members in which two objects differ, with their values where these are
-/// short.
+/// `title: Mug → Cup; description; price: 12.50 USD → 13.75 USD`: the members in which two objects differ, with their
+/// values where these are short. Variants are looked into.
 pub fn differences(before: &Value, after: &Value) -> String {
-    let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else {
-        return String::new();
-    };
-    let changed = after
-        .iter()
-        .filter(|(name, now)| !FOLLOWS.contains(&name.as_str()) && before.get(*name) != Some(now));
-    let told = changed.map(|(name, now)| {
-        let was = before.get(name).unwrap_or(&Value::Null);
-        match (short(was), short(now)) {
-            (Some(was), Some(now)) => format!("{name}: {was} → {now}"),
-            _ => name.clone(),
+    let mut told = Vec::new();
+    for (name, was, now) in changed(before, after, &FOLLOWS) {
+        match (name, was.as_array(), now.as_array()) {
+            ("variants", Some(was), Some(now)) => variants(was, now, &mut told),
+            _ => told.push(turn(name, was, now)),
         }
-    });
-    told.collect::<Vec<_>>().join("; ")
+    }
+    told.join("; ")
+}
+
+/// The members of `after` that are others in `before`, but those that follow from others.
+fn changed<'a>(
+    before: &'a Value,
+    after: &'a Value,
+    follows: &[&str],
+) -> Vec<(&'a str, &'a Value, &'a Value)> {
+    let members = after.as_object().into_iter().flatten();
+    let members = members.map(|(name, now)| (name.as_str(), &before[name], now));
+    let differs = |(name, was, now): &(&str, &Value, &Value)| !follows.contains(name) && was != now;
+    members.filter(differs).collect()
+}
+
+fn turn(name: &str, was: &Value, now: &Value) -> String {
+    let name = name.replace('_', " ");
+    match (short(was), short(now)) {
+        (Some(was), Some(now)) => format!("{name}: {was} → {now}"),
+        _ => name,
+    }
+}
+
+fn variants(before: &[Value], after: &[Value], told: &mut Vec<String>) {
+    let several = before.len().max(after.len()) > 1;
+    for now in after {
+        let Some(was) = before.iter().find(|was| was["id"] == now["id"]) else {
+            told.push(format!("variant {} added", name_of(now)));
+            continue;
+        };
+        let of = match several {
+            true => format!("{}, ", name_of(now)),
+            false => String::new(),
+        };
+        for (name, was, now) in changed(was, now, &VARIANT_FOLLOWS) {
+            match (name, was.as_array(), now.as_array()) {
+                ("prices", Some(was), Some(now)) => prices(&of, was, now, told),
+                _ => told.push(format!("{of}{}", turn(name, was, now))),
+            }
+        }
+    }
+    let gone = |was: &&Value| !after.iter().any(|now| now["id"] == was["id"]);
+    let gone = before.iter().filter(gone);
+    told.extend(gone.map(|was| format!("variant {} removed", name_of(was))));
+}
+
+fn name_of(variant: &Value) -> &str {
+    let names = ["sku", "title", "id"].into_iter();
+    let mut names = names.filter_map(|name| variant[name].as_str());
+    names.next().unwrap_or_default()
+}
+
+fn prices(of: &str, before: &[Value], after: &[Value], told: &mut Vec<String>) {
+    let same = |one: &Value, other: &Value| TERMS.iter().all(|term| one[term] == other[term]);
+    for now in after {
+        match before.iter().find(|was| same(was, now)) {
+            None => told.push(format!("{of}price added: {}", price(now))),
+            Some(was) if was["amount"] != now["amount"] => {
+                told.push(format!("{of}price: {} → {}", price(was), price(now)));
+            }
+            Some(was) if was["compare_at_amount"] != now["compare_at_amount"] => {
+                told.push(format!("{of}compare-at price of {}", price(now)));
+            }
+            Some(_) => {}
+        }
+    }
+    let gone = before
+        .iter()
+        .filter(|was| !after.iter().any(|now| same(was, now)));
+    told.extend(gone.map(|was| format!("{of}price removed: {}", price(was))));
+}
+
+/// `12.50 USD`, with what it takes to get it.
+fn price(row: &Value) -> String {
+    let code = row["currency"].as_str().unwrap_or_default();
+    let amount = row["amount"].as_i64().unwrap_or_default();
+    let mut told =
+        Currency::parse(code).map_or_else(|_| code.to_owned(), |code| money(amount, code));
+    if row["min_quantity"].as_i64().is_some_and(|least| least > 1) {
+        told.push_str(&format!(" from {} units", row["min_quantity"]));
+    }
+    if let Some(group) = row["group"].as_str() {
+        told.push_str(&format!(" for {group}"));
+    }
+    told
 }
 
 /// A plain value, if it is short.
@@ -65,6 +149,43 @@ mod tests {
             "title: Mug → Cup; vendor: none → Ada; tags; description"
         );
         assert_eq!(differences(&after, &after), "");
+    }
+
+    #[test]
+    fn variants_and_prices_are_looked_into() {
+        let price = |amount: i64, from: i64| json!({ "id": amount, "currency": "USD", "amount": amount, "min_quantity": from });
+        let variant = |id: &str, prices: Vec<Value>| json!({ "id": id, "sku": id.to_uppercase(), "prices": prices, "barcode": null });
+        let product = |variants: Vec<Value>| json!({ "time_zone": "UTC", "variants": variants });
+        for (before, after, told) in [
+            (
+                product(vec![variant("a", vec![price(1250, 1), price(1000, 10)])]),
+                product(vec![variant("a", vec![price(1375, 1), price(1000, 10)])]),
+                "price: 12.50 USD → 13.75 USD",
+            ),
+            (
+                product(vec![
+                    variant("a", vec![price(1250, 1)]),
+                    variant("b", vec![]),
+                ]),
+                product(vec![
+                    variant("a", vec![price(1250, 1), price(999, 5)]),
+                    variant("c", vec![]),
+                ]),
+                "A, price added: 9.99 USD from 5 units; variant C added; variant B removed",
+            ),
+            (
+                product(vec![variant("a", vec![price(1250, 1)])]),
+                product(vec![variant("a", vec![])]),
+                "price removed: 12.50 USD",
+            ),
+        ] {
+            assert_eq!(differences(&before, &after).replace('\u{a0}', " "), told);
+        }
+        let (utc, tokyo) = (
+            json!({ "time_zone": "UTC" }),
+            json!({ "time_zone": "Asia/Tokyo" }),
+        );
+        assert_eq!(differences(&utc, &tokyo), "time zone: UTC → Asia/Tokyo");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A form over something that exists: what its page showed, what was typed, and what is there now.
 
 use super::fields::Fields;
+use super::wrong::Wrong;
+use platform::http::{Problem, codes};
 
 /// What the name of a field begins with that says what the page showed.
 const SEEN: &str = "was.";
@@ -92,6 +94,46 @@ impl Edited {
             }
         }
         (merged, clashes)
+    }
+}
+
+/// A form over something that exists, once more: after it was refused.
+#[derive(Debug)]
+pub struct Again {
+    pub values: Values,
+    /// What its page shows, to be compared with when it comes back.
+    pub seen: Values,
+    pub version: i64,
+    pub clashes: Vec<Clash>,
+    pub wrong: Wrong,
+}
+
+impl Again {
+    /// What `problem` makes of the form `edited`, whose page showed the version `seen`, when `now` is stored at `version`.
+    /// Who has not seen what others changed is told, and not allowed to overwrite it. `keys` as in [`Wrong::of`].
+    pub fn of(
+        problem: &Problem,
+        (edited, seen): (&Edited, i64),
+        (now, version): (Values, i64),
+        keys: &[String],
+    ) -> Again {
+        let (values, clashes) = edited.merged(&now);
+        if problem.code() == &codes::PRECONDITION_FAILED {
+            return Again {
+                values,
+                seen: now,
+                version,
+                clashes,
+                wrong: Wrong::default(),
+            };
+        }
+        Again {
+            values,
+            seen: edited.seen.clone(),
+            version: seen,
+            clashes: Vec::new(),
+            wrong: Wrong::of(problem, keys),
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 //! answer carries.
 
 use super::confirm::{self, Confirmed};
-use super::fields::{Fields, encode, next_page};
+use super::fields::{encode, next_page};
+use super::forms::{Sent, text};
 use super::frame;
-use super::multipart;
 use super::routes::{Needs, Route};
 use super::show::sentence;
 use super::staff::{SESSION_MAX, USE_GRAIN};
@@ -23,9 +23,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use http_body_util::BodyExt;
 use platform::clock::Timestamp;
-use platform::db::DbError;
-use platform::http::{Answered, ClientAddress, Problem, codes, read_body};
-use platform::secrets::{Secret, sha256_hex};
+use platform::http::{Answered, ClientAddress};
+use platform::secrets::Secret;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -123,7 +122,7 @@ async fn visit_of(app: &App, request: &Parts) -> Result<(Visit, Option<HeaderVal
                 .write(async move |tx| store::touch_session(tx, &id, now).await)
                 .await?;
         }
-        let key = Secret::new(token.unwrap_or_default().to_owned());
+        let key = app.dashboard.form_key(&session);
         let visit = Visit::new(Some((staff, session)), shop, key, device, asked);
         return Ok((visit, None));
     }
@@ -164,9 +163,13 @@ async fn enter(
     (mut parts, mut body): (Parts, Body),
     next: Next,
 ) -> Result<Response> {
+    let sent = match parts.method {
+        Method::POST => Some(Sent::read(&parts, std::mem::take(&mut body)).await),
+        _ => None,
+    };
     if let Some(least) = gate.needs.role() {
         let Some(staff) = visit.staff() else {
-            return to_sign_in(gate, visit, &parts.method).await;
+            return to_sign_in(gate, visit, sent.map(Result::ok)).await;
         };
         if !staff.role.covers(least) {
             let detail = format!(
@@ -174,110 +177,73 @@ async fn enter(
                 staff.role.shown(),
                 least.and_above().join(", ")
             );
-            return Ok(frame::message(
-                visit,
-                StatusCode::FORBIDDEN,
-                "Not allowed",
-                &detail,
-            ));
+            let status = StatusCode::FORBIDDEN;
+            return Ok(frame::message(visit, status, "Not allowed", &detail));
         }
     }
-    if parts.method == Method::POST {
-        let fields = form(&parts.headers, std::mem::take(&mut body)).await?;
-        if !comes_from_us(&parts.headers) || !visit.knows(fields.exact("form")) {
-            let detail = "It did not come from a page of this browser, or that page is from before you signed in or out. \
-                It was not taken: open the page anew if something is left to do.";
-            return Ok(frame::message(
-                visit,
-                StatusCode::FORBIDDEN,
-                "This form is out of date",
-                detail,
-            ));
+    let Some(sent) = sent.transpose()? else {
+        parts.extensions.insert(visit.clone());
+        return Ok(next.run(Request::from_parts(parts, body)).await);
+    };
+    if let Some(refusal) = sent.refusal(&gate.app, visit, gate.once).await? {
+        return Ok(refusal);
+    }
+    if matches!(gate.needs, Needs::Fresh(_)) {
+        match confirm::confirm(&gate.app, visit, &sent.fields).await? {
+            Confirmed::Already => {}
+            Confirmed::Now(proved, session) => (*visit, *cookie) = (proved, Some(session)),
+            Confirmed::Asked(response) => return Ok(response),
         }
-        if matches!(gate.needs, Needs::Fresh(_)) {
-            match confirm::confirm(&gate.app, visit, &fields).await? {
-                Confirmed::Already => {}
-                Confirmed::Now(proved, session) => (*visit, *cookie) = (proved, Some(session)),
-                Confirmed::Asked(response) => return Ok(response),
-            }
-        }
-        if gate.once && !is_first(gate, visit.now(), fields.exact("form")).await? {
-            let detail = "This form was sent before, and what it asked for was done then. It was not done again: go back to send a new one.";
-            let status = StatusCode::CONFLICT;
-            return Ok(frame::message(visit, status, "Already sent", detail));
-        }
-        parts.extensions.insert(Form(fields));
     }
     parts.extensions.insert(visit.clone());
+    parts.extensions.insert(Form(sent.fields.clone()));
     let request = Request::from_parts(parts, body);
-    Ok(next.run(request).await)
+    match gate.once {
+        true => run_once(gate, visit, &sent, (request, next)).await,
+        false => Ok(next.run(request).await),
+    }
 }
 
-/// Whether a form with this token was never taken before. Tokens are new on each page.
-async fn is_first(gate: &Gate, now: Timestamp, token: &str) -> Result<bool> {
-    let hash = sha256_hex(token.as_bytes());
-    let (db, until) = (&gate.app.db, now + SESSION_MAX);
-    let first: std::result::Result<bool, DbError> = db
-        .write(async move |tx| store::use_once(tx, &hash, until, now).await)
-        .await;
-    Ok(first?)
+/// The answer to a form that is taken once. One that was refused can be corrected and sent again.
+async fn run_once(
+    gate: &Gate,
+    visit: &Visit,
+    sent: &Sent,
+    (request, next): (Request, Next),
+) -> Result<Response> {
+    if let Some(refusal) = sent.take(&gate.app, visit).await? {
+        return Ok(refusal);
+    }
+    let response = next.run(request).await;
+    if response.status().is_client_error() {
+        sent.give_back(&gate.app).await?;
+    }
+    Ok(response)
 }
 
-async fn to_sign_in(gate: &Gate, visit: &Visit, method: &Method) -> Result<Response> {
+/// What to answer to who is not signed in: the way in, from which they get where they wanted to go.
+async fn to_sign_in(gate: &Gate, visit: &Visit, sent: Option<Option<Sent>>) -> Result<Response> {
+    const SIGN_IN: &str = "/dashboard/sign-in";
+    let place = |next: &str| format!("{SIGN_IN}?next={}", encode(next));
     if !store::has_staff(&mut gate.app.db.read().await?).await? {
-        return Ok(frame::see_other("/dashboard/sign-in"));
+        return Ok(frame::see_other(SIGN_IN));
     }
-    Ok(match *method {
-        Method::GET | Method::HEAD if visit.path() != "/dashboard" => {
-            frame::see_other(&format!("/dashboard/sign-in?next={}", encode(visit.path())))
-        }
-        Method::GET | Method::HEAD => frame::see_other("/dashboard/sign-in"),
-        // A form of who was signed in when its page was shown: back to that page, where it can be sent again.
-        _ => {
-            let next = match visit.back() {
-                "" => String::new(),
-                back => format!("?next={}", encode(back)),
-            };
-            let mut response = frame::see_other(&format!("/dashboard/sign-in{next}"));
-            tell_done(&mut response, "over", "/dashboard/sign-in");
-            response
-        }
-    })
-}
-
-async fn form(headers: &HeaderMap, body: Body) -> Result<Fields> {
-    let kind = text(headers, header::CONTENT_TYPE);
-    let whole = kind;
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("multipart/form-data") {
-        let bytes = read_body(headers, body).await?;
-        let read = multipart::parse(whole, &bytes);
-        return read.map_err(|fault| Problem::new(&codes::INVALID_BODY, fault.to_string()));
-    }
-    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(Problem::new(
-            &codes::UNSUPPORTED_MEDIA_TYPE,
-            "a body of application/x-www-form-urlencoded or multipart/form-data is expected",
-        ));
-    }
-    let bytes = read_body(headers, body).await?;
-    let fields = std::str::from_utf8(&bytes).ok().and_then(Fields::parse);
-    fields.ok_or_else(|| Problem::new(&codes::INVALID_BODY, "this is not a form of the dashboard"))
-}
-
-/// What browsers say of the page that sent a form. Each of them says one of the two.
-fn comes_from_us(headers: &HeaderMap) -> bool {
-    if headers.contains_key("sec-fetch-site") {
-        return text(headers, HeaderName::from_static("sec-fetch-site")) == "same-origin";
-    }
-    let origin = text(headers, header::ORIGIN);
-    let authority = origin.split_once("://").map(|(_, authority)| authority);
-    authority.is_some_and(|authority| authority == text(headers, header::HOST))
-}
-
-fn text(headers: &HeaderMap, name: HeaderName) -> &str {
-    let value = headers.get(name).and_then(|value| value.to_str().ok());
-    value.unwrap_or_default()
+    let Some(sent) = sent else {
+        return Ok(match visit.path() {
+            "/dashboard" => frame::see_other(SIGN_IN),
+            path => frame::see_other(&place(path)),
+        });
+    };
+    // A form of who was signed in when its page was shown.
+    let kept = sent.and_then(|sent| sent.ask_again(visit, "You are signed out"));
+    Ok(kept.unwrap_or_else(|| {
+        let mut response = match visit.back() {
+            "" => frame::see_other(SIGN_IN),
+            back => frame::see_other(&place(back)),
+        };
+        tell_done(&mut response, "over", SIGN_IN);
+        response
+    }))
 }
 
 /// The value of a cookie.
@@ -350,8 +316,17 @@ async fn page_of_problem(visit: &Visit, response: Response) -> Response {
     let problem: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
     let member = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
     let (mut title, mut detail) = (member("title"), sentence(&member("detail")));
-    if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-        "A form is expected".clone_into(&mut title); // the code's own words are about JSON
+    // The codes' own words are about the bodies of the API.
+    match status {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "A form is expected".clone_into(&mut title),
+        StatusCode::UNPROCESSABLE_ENTITY => "Nothing was saved".clone_into(&mut title),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            "This is too large".clone_into(&mut title);
+            detail = "A form takes 1 MB with the file in it. A larger file of products is imported on the command line: \
+                tradepost import products FILE."
+                .to_owned();
+        }
+        _ => {}
     }
     if status.is_server_error() {
         detail = format!("{detail} (request {})", member("request_id"));

@@ -2,6 +2,7 @@
 //!
 //! - [`routes`]: one line per page, each with the least role that it needs.
 //! - [`guard`]: what stands before every page: session, role, the origin of forms; and what every answer carries.
+//! - [`forms`]: how forms are taken, and once where twice would do harm.
 //! - [`confirm`]: asks for the password again before what matters most.
 //! - [`visit`]: who looks, and what their forms must prove.
 //! - [`jobs`]: mail with one-time links.
@@ -23,6 +24,7 @@ pub mod deed;
 pub mod edited;
 pub mod fields;
 pub mod figures;
+pub mod forms;
 pub mod frame;
 pub mod guard;
 pub mod jobs;
@@ -48,8 +50,10 @@ pub use guard::CONTENT_SECURITY_POLICY;
 pub use role::Role;
 pub use routes::{Needs, router, routes};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use platform::http::Recent;
-use platform::secrets::MasterKey;
+use platform::secrets::{MasterKey, Secret};
 use std::sync::Arc;
 
 /// What the chapter keeps in memory; one for the process.
@@ -78,6 +82,13 @@ impl Dashboard {
             seal: Arc::new(MasterKey::new(&master.derive("dashboard"))),
             site: passkeys::Site::at(public_url),
         }
+    }
+
+    /// What the forms of a session are bound to. It stays the same when the session goes on under another token: forms
+    /// that are open in other tabs then are still taken.
+    pub fn form_key(&self, session: &staff::Session) -> Secret<String> {
+        let key = self.seal.derive(&format!("forms of {}", session.id));
+        Secret::new(BASE64.encode(key))
     }
 }
 

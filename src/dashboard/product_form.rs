@@ -269,7 +269,7 @@ fn prices(
     zone: &TimeZone,
 ) -> (Vec<Value>, Vec<FieldError>) {
     let (mut rows, mut faults) = (Vec::new(), Vec::new());
-    for (index, key) in price_keys(variant).iter().enumerate() {
+    for key in &price_keys(variant) {
         let field = |name: &str| price_field(key, name);
         let same = |name: &str| typed.of(&field(name)) == present.of(&field(name)).trim();
         let stored = variant.into_iter().flat_map(|one| &one.prices);
@@ -287,38 +287,48 @@ fn prices(
                 let filled = others.iter().any(|name| !typed.of(&field(name)).is_empty());
                 if stored.is_none() && filled {
                     let detail = "expected an amount beside the rest of the price";
-                    faults.push(fault(&format!("price {}", index + 1), "required", detail));
+                    faults.push(fault(&field("amount"), "required", detail));
                 }
             }
             _ => match price(typed, key, zone) {
                 Ok(row) => rows.push(row),
-                Err(detail) => {
-                    faults.push(fault(&format!("price {}", index + 1), "invalid", detail));
-                }
+                Err((member, detail)) => faults.push(fault(&field(member), "invalid", detail)),
             },
         }
     }
     (rows, faults)
 }
 
-fn price(typed: &Values, key: &str, zone: &TimeZone) -> Result<Value, String> {
+/// One price row; or the member at fault and what was expected.
+fn price(typed: &Values, key: &str, zone: &TimeZone) -> Result<Value, (&'static str, String)> {
     let of = |name| typed.of(&price_field(key, name));
-    let (minor, currency) = amount(of("amount"), of("currency"))?;
+    let at_fault = |name| move |detail: String| (name, detail);
+    let currency = Currency::parse(of("currency"));
+    let currency = currency.map_err(|_| ("currency", "expected a currency such as USD".into()))?;
+    let minor = read_amount(of("amount"), currency).map_err(at_fault("amount"))?;
     let mut row = json!({ "currency": currency, "amount": minor });
     if !of("compare_at").is_empty() {
-        row["compare_at_amount"] = amount(of("compare_at"), of("currency"))?.0.into();
+        let minor = read_amount(of("compare_at"), currency).map_err(at_fault("compare_at"))?;
+        row["compare_at_amount"] = minor.into();
     }
     if !of("min_quantity").is_empty() {
-        let least = whole(of("min_quantity")).ok_or("“from” is a whole number of units")?;
-        row["min_quantity"] = least.into();
+        let expected = || {
+            (
+                "min_quantity",
+                "expected a whole number of units".to_owned(),
+            )
+        };
+        row["min_quantity"] = whole(of("min_quantity")).ok_or_else(expected)?.into();
     }
     if !of("group").is_empty() {
         row["group"] = of("group").into();
     }
     for name in ["starts_at", "ends_at"] {
         if !of(name).is_empty() {
-            let at: DateTime = of(name).parse().map_err(|_| "expected a day and a time")?;
-            let at = zone.to_timestamp(at).map_err(|error| error.to_string())?;
+            let at = of(name).parse::<DateTime>();
+            let at = at.map_err(|_| (name, "expected a day and a time".to_owned()))?;
+            let at = zone.to_timestamp(at);
+            let at = at.map_err(|error| (name, error.to_string()))?;
             row[name] = json!(Timestamp::from_micros(at.as_microsecond()));
         }
     }

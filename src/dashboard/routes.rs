@@ -107,7 +107,7 @@ fn way_in() -> Vec<Route> {
         page("/", Nobody, home::enter),
         page("/dashboard/assets/{file}", Nothing, assets::get),
         page("/dashboard/setup", Nobody, setup::get),
-        form("/dashboard/setup", Nobody, setup::set_up),
+        once("/dashboard/setup", Nobody, setup::set_up),
         page("/dashboard/sign-in", Nobody, sign_in::get),
         form("/dashboard/sign-in", Nobody, sign_in::sign_in),
         form("/dashboard/sign-in/code", Nobody, second::sign_in),
@@ -139,11 +139,12 @@ fn shop() -> Vec<Route> {
         page("/dashboard/products/new", OPERATOR, product_edit::new),
         once("/dashboard/products/new", OPERATOR, product_edit::create),
         page("/dashboard/products/import", OPERATOR, imports::get),
-        form("/dashboard/products/import", OPERATOR, imports::import),
+        form("/dashboard/products/import", OPERATOR, imports::preview),
+        once("/dashboard/products/import/apply", OPERATOR, imports::import),
         page("/dashboard/products/import/example.csv", OPERATOR, imports::example),
         page("/dashboard/products/bulk", OPERATOR, bulk::choose),
         form("/dashboard/products/bulk", OPERATOR, bulk::look),
-        form("/dashboard/products/bulk/apply", OPERATOR, bulk::apply),
+        once("/dashboard/products/bulk/apply", OPERATOR, bulk::apply),
         page("/dashboard/products/{id}", READ_ONLY, products::get),
         page("/dashboard/products/{id}/edit", OPERATOR, product_edit::edit),
         form("/dashboard/products/{id}/edit", OPERATOR, product_edit::update),
@@ -234,7 +235,9 @@ fn own_account() -> Vec<Route> {
 /// The router of all pages.
 pub fn router(app: &App) -> Router<App> {
     let mut paths: Vec<(&'static str, MethodRouter<App>)> = Vec::new();
-    for route in routes() {
+    let all = routes();
+    let without_page: Vec<Route> = forms_without_page(&all).collect();
+    for route in all.into_iter().chain(without_page) {
         let handler = guarded(app, &route);
         match paths.iter_mut().find(|(path, _)| *path == route.path) {
             Some((_, handlers)) => *handlers = std::mem::take(handlers).merge(handler),
@@ -255,6 +258,34 @@ pub fn router(app: &App) -> Router<App> {
     paths.into_iter().fold(start, |router, (path, handlers)| {
         router.route(path, handlers)
     })
+}
+
+/// For each address that only takes forms, a way to the page above it: the browser's history and *Go back* lead there.
+fn forms_without_page(all: &[Route]) -> impl Iterator<Item = Route> {
+    let pages = all.iter().filter(|route| route.method == Method::GET);
+    let pages: Vec<&'static str> = pages.map(|route| route.path).collect();
+    let alone = all.iter().map(|route| route.path);
+    let alone: Vec<&'static str> = alone.filter(|path| !pages.contains(path)).collect();
+    alone.into_iter().map(move |path| {
+        let segments = segments_of_page_above(path, &pages);
+        let handler = move |visit: Visit| async move { page_above(&visit, segments) };
+        page(path, Needs::Nobody, handler)
+    })
+}
+
+/// How many segments of `path` are the address of a page.
+fn segments_of_page_above(path: &str, pages: &[&str]) -> usize {
+    let mut above = path;
+    while !above.is_empty() && !pages.contains(&above) {
+        above = above.rsplit_once('/').map_or("", |(above, _)| above);
+    }
+    above.split('/').count()
+}
+
+fn page_above(visit: &Visit, segments: usize) -> Response {
+    let path = visit.path().split('?').next().unwrap_or_default();
+    let above: Vec<&str> = path.split('/').take(segments).collect();
+    frame::see_other(&above.join("/"))
 }
 
 async fn nothing_here(visit: Visit) -> Response {

@@ -358,20 +358,6 @@ pub async fn use_link(tx: &mut Tx, token_hash: &str, now: Timestamp) -> Result<b
     Ok(tx.execute(sql, params![token_hash, now]).await? > 0)
 }
 
-/// Uses up what holds once, such as the token of a form or a passkey's challenge, and forgets what has expired; `false`
-/// when it was used before. `expires_at` is when it would not be taken anyway. Check and change are one statement.
-pub async fn use_once(
-    tx: &mut Tx,
-    hash: &str,
-    expires_at: Timestamp,
-    now: Timestamp,
-) -> Result<bool, DbError> {
-    let sql = "DELETE FROM staff_challenges WHERE expires_at <= $1";
-    tx.execute(sql, params![now]).await?;
-    let sql = "INSERT INTO staff_challenges (hash, expires_at) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING";
-    Ok(tx.execute(sql, params![hash, expires_at]).await? > 0)
-}
-
 // ---- shop --------------------------------------------------------------------------------------
 
 /// The shop, once it was set up.
@@ -401,15 +387,25 @@ pub async fn insert_shop(tx: &mut Tx, shop: &Shop, now: Timestamp) -> Result<(),
     .map(drop)
 }
 
-/// Changes the shop.
-pub async fn set_shop(tx: &mut Tx, shop: &Shop, now: Timestamp) -> Result<(), DbError> {
-    let sql = "UPDATE shop SET name = $1, currency = $2, time_zone = $3, updated_at = $4 WHERE id = 'shop'";
-    tx.execute(
-        sql,
-        params![shop.name, shop.currency.as_str(), shop.time_zone, now],
-    )
-    .await
-    .map(drop)
+/// Changes the shop, unless somebody else did since it was as `before`; whether it is changed.
+pub async fn set_shop(
+    tx: &mut Tx,
+    (before, shop): (&Shop, &Shop),
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let sql = "UPDATE shop SET name = $1, currency = $2, time_zone = $3, updated_at = $4
+        WHERE id = 'shop' AND name = $5 AND currency = $6 AND time_zone = $7";
+    let (currency, was) = (shop.currency.as_str(), before.currency.as_str());
+    let values = params![
+        shop.name,
+        currency,
+        shop.time_zone,
+        now,
+        before.name,
+        was,
+        before.time_zone
+    ];
+    Ok(tx.execute(sql, values).await? > 0)
 }
 
 // ---- views -------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ pub struct Visit(Arc<Inner>);
 struct Inner {
     signed_in: Option<(Staff, Session)>,
     shop: Option<Shop>,
-    /// Session token, or that of the form cookie: what the tokens of forms are made from.
+    /// What the tokens of forms are made from: that of the session, or the form cookie's token.
     key: Secret<String>,
     device: Device,
     asked: Asked,
@@ -112,8 +112,8 @@ impl Visit {
         address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
     }
 
-    /// The same visit in a session that goes on under another token.
-    pub fn proved(&self, token: Secret<String>) -> Visit {
+    /// The same visit just after its password was given.
+    pub fn proved(&self) -> Visit {
         let now = self.now();
         let proved = |(staff, session): (Staff, Session)| {
             let session = Session {
@@ -124,7 +124,8 @@ impl Visit {
         };
         let signed_in = self.0.signed_in.clone().map(proved);
         let (shop, device) = (self.0.shop.clone(), self.0.device.clone());
-        Visit::new(signed_in, shop, token, device, self.0.asked.clone())
+        let (key, asked) = (self.0.key.clone(), self.0.asked.clone());
+        Visit::new(signed_in, shop, key, device, asked)
     }
 
     pub fn path(&self) -> &str {

@@ -15,6 +15,12 @@ struct Fault {
     detail: String,
 }
 
+impl Fault {
+    fn at_same_place(&self, other: &Fault) -> bool {
+        !self.field.is_empty() && (&self.field, &self.label) == (&other.field, &other.label)
+    }
+}
+
 /// All that is wrong with a form; empty when nothing is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wrong(Vec<Fault>);
@@ -24,7 +30,17 @@ impl Wrong {
     pub fn of(problem: &Problem, keys: &[String]) -> Wrong {
         match problem.errors() {
             [] => Wrong::line(problem.detail()),
-            errors => Wrong(errors.iter().map(|error| fault(error, keys)).collect()),
+            errors => {
+                let mut faults: Vec<Fault> = Vec::new();
+                for one in errors.iter().map(|error| fault(error, keys)) {
+                    // Of one field the first says enough.
+                    let known = |other: &Fault| one.at_same_place(other);
+                    if !faults.iter().any(known) {
+                        faults.push(one);
+                    }
+                }
+                Wrong(faults)
+            }
         }
     }
 
@@ -35,6 +51,26 @@ impl Wrong {
             label: String::new(),
             detail: detail.to_owned(),
         }])
+    }
+
+    /// Adds what is wrong with `field`, which the form calls `label`.
+    pub fn add(&mut self, field: &str, label: &str, detail: &str) {
+        self.0.push(Fault {
+            field: field.to_owned(),
+            label: label.to_owned(),
+            detail: detail.to_owned(),
+        });
+    }
+
+    /// `read`, if nothing is wrong with the form.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn or<T>(self, read: T) -> Result<T, Wrong> {
+        match self.is_empty() {
+            true => Ok(read),
+            false => Err(self),
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -48,6 +84,11 @@ impl Wrong {
             label => sentence(&format!("{label}: {}", fault.detail)),
         };
         self.0.iter().map(line).collect()
+    }
+
+    /// Whether something is wrong with `field`.
+    pub fn has(&self, field: &str) -> bool {
+        self.at(field).is_some()
     }
 
     fn at(&self, field: &str) -> Option<&Fault> {
@@ -111,7 +152,7 @@ fn fault(error: &FieldError, keys: &[String]) -> Fault {
                 format!("{}, line {line}", label_of(field)),
             )
         }
-        [field, ..] => (field.to_owned(), label_of(field)),
+        [field, ..] => (field.to_owned(), label_of_field(field, keys)),
         [] => (String::new(), String::new()),
     };
     Fault {
@@ -139,6 +180,19 @@ fn price(index: &str, member: Option<&str>, keys: &[String]) -> (String, String)
     )
 }
 
+/// What forms call a field of theirs; those of price rows are `price.KEY.MEMBER`.
+fn label_of_field(field: &str, keys: &[String]) -> String {
+    let row = field.strip_prefix("price.");
+    let Some((key, member)) = row.and_then(|row| row.rsplit_once('.')) else {
+        return label_of(field);
+    };
+    let label = label_of(member).to_lowercase();
+    match keys.iter().position(|known| known == key) {
+        Some(index) => format!("Price {}, {label}", index + 1),
+        None => format!("New price, {label}"),
+    }
+}
+
 /// What forms call a member of a request body.
 fn label_of(member: &str) -> String {
     match member {
@@ -149,6 +203,9 @@ fn label_of(member: &str) -> String {
         "weight_grams" => "Weight in grams".to_owned(),
         "starts_at" => "Starts".to_owned(),
         "ends_at" => "Ends".to_owned(),
+        "option" => "Option name".to_owned(),
+        "option.first" => "The one there is has".to_owned(),
+        "option.second" => "The new one has".to_owned(),
         other => super::show::words(other),
     }
 }

@@ -6,7 +6,7 @@
 use super::input::Input;
 use super::online_retail::TooMany;
 use super::orders::finished;
-use super::summary::{BadRow, Counts, Read};
+use super::summary::{BadRow, Counts, READ_MAX, Read};
 use super::{ACTOR, ImportError, Options, Summary, unit};
 use crate::money::{Currency, read_amount};
 use crate::products::ProductId;
@@ -126,10 +126,7 @@ async fn run(
             Err(reason) => Err(reason),
         };
         match fresh {
-            Ok(draft) => {
-                summary.add_read(|| read_of(&draft));
-                chunk.push(draft);
-            }
+            Ok(draft) => chunk.push(draft),
             Err(reason) => bad(&mut summary, options, BadRow { line, reason }),
         }
         if chunk.len() == options.chunk {
@@ -403,19 +400,20 @@ async fn write(
     }
     let dry_run = options.dry_run;
     let work = async move |tx: &mut Tx| write_chunk(tx, chunk, dry_run, now).await;
-    let counts = unit(db, dry_run, work).await?;
+    let (counts, read) = unit(db, dry_run, work).await?;
+    summary.add_read(read);
     summary.products.new += counts.new;
     summary.products.present += counts.present;
     Ok(())
 }
 
-/// Writes the products of `chunk` that are not there yet.
+/// Writes the products of `chunk` that are not there yet. In a dry run it says how the first of them were read.
 async fn write_chunk(
     tx: &mut Tx,
     chunk: Vec<Draft>,
     dry_run: bool,
     now: Timestamp,
-) -> Result<Counts, DbError> {
+) -> Result<(Counts, Vec<Read>), DbError> {
     let (mut new, mut counts) = (Vec::new(), Counts::default());
     for draft in chunk {
         let row = NewRow {
@@ -429,10 +427,12 @@ async fn write_chunk(
             new.push(row);
         }
     }
-    if !dry_run {
-        insert_many(tx, &new, ACTOR, now).await?;
+    if dry_run {
+        let read = new.iter().take(READ_MAX).map(|row| read_of(&row.draft));
+        return Ok((counts, read.collect()));
     }
-    Ok(counts)
+    insert_many(tx, &new, ACTOR, now).await?;
+    Ok((counts, Vec::new()))
 }
 
 #[cfg(test)]

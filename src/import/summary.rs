@@ -62,7 +62,7 @@ pub struct Summary {
     pub bad_rows: u64,
     /// The first 1,000 of the bad rows.
     pub bad: Vec<BadRow>,
-    /// In a dry run of products the first of the good rows.
+    /// In a dry run of products the first that would be added.
     #[serde(skip)]
     pub read: Vec<Read>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,10 +97,10 @@ impl Summary {
         new(self.documents) + new(self.customers) + self.products.new > 0
     }
 
-    pub(super) fn add_read(&mut self, read: impl FnOnce() -> Read) {
-        if self.dry_run && self.read.len() < READ_MAX {
-            self.read.push(read());
-        }
+    /// Adds products as they were read, as long as there is room for them.
+    pub(super) fn add_read(&mut self, read: Vec<Read>) {
+        let room = READ_MAX - self.read.len();
+        self.read.extend(read.into_iter().take(room));
     }
 
     pub(super) fn add_bad(&mut self, row: BadRow) {

@@ -334,6 +334,13 @@ pub async fn clients(tx: &mut Tx) -> Result<Vec<Client>, DbError> {
     tx.fetch_all(sql, params![LIST_MAX], client).await
 }
 
+/// Ids and names of all clients, newest first, at most 10,000.
+pub async fn client_names(tx: &mut Tx) -> Result<Vec<(String, String)>, DbError> {
+    let sql = "SELECT id, name FROM oauth_clients ORDER BY created_at DESC, id DESC LIMIT $1";
+    tx.fetch_all(sql, params![LIST_MAX], |row| Ok((row.get(0)?, row.get(1)?)))
+        .await
+}
+
 /// What may be shown of all secrets, by client, newest first, at most 10,000.
 pub async fn secrets_listed(tx: &mut Tx) -> Result<Vec<(String, ListedSecret)>, DbError> {
     let sql =

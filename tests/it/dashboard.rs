@@ -4,10 +4,12 @@ mod attacks;
 pub mod browser;
 mod bulk;
 mod catalog;
+mod credentials;
 mod hostile;
 mod pages;
 mod passkeys;
 mod requests;
+mod shop;
 mod signing;
 mod team;
 mod work;
@@ -42,6 +44,27 @@ async fn the_first_run_makes_an_owner_and_credentials_that_work() {
     let home = browser.get("/dashboard").await;
     assert_eq!(home.status, 200);
     assert!(home.text().contains("Teapots &#38; more") && home.text().contains(OWNER));
+}
+
+/// Reloading the page of the first credentials sends the setup again.
+#[tokio::test]
+async fn a_setup_that_is_sent_again_is_told_that_it_was_taken() {
+    let app = TestApp::start().await;
+    let mut browser = Browser::new(&app);
+    let link = browser::setup_link(&app).await;
+    let (token, form) = (browser.form_token().await, browser::setup_form(&link));
+    let same = [("sec-fetch-site", "same-origin")];
+    let path = "/dashboard/setup";
+    let done = browser.post_with(path, &form, &token, &same).await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    let again = browser.post_with(path, &form, &token, &same).await;
+    assert_eq!(again.status, 409);
+    assert!(again.text().contains("was taken then"), "{}", again.text());
+    // The page of the credentials belongs to the session that began with it.
+    let theme = [("theme", "dark".to_owned())];
+    let shown = browser::between(&done.text(), "name=\"form\" value=\"", "\"");
+    let sent = browser.post_with("/dashboard/account/theme", &theme, &shown, &same);
+    assert_eq!(sent.await.status, 303);
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@ use super::products;
 use crate::app::App;
 use crate::dashboard::bulk::{Bulk, FIELDS, Line, PRODUCTS_MAX, Plan, Refused};
 use crate::dashboard::edited::Values;
-use crate::dashboard::fields::Fields;
+use crate::dashboard::fields::{Fields, next_page};
 use crate::dashboard::frame::{self, Frame};
+use crate::dashboard::guard;
 use crate::dashboard::show::Badge;
 use crate::dashboard::visit::{Form, SignedIn};
 use crate::dashboard::wrong::Wrong;
@@ -31,6 +32,7 @@ struct Chosen {
     title: String,
     status: Badge,
     price: String,
+    ticked: bool,
 }
 
 #[derive(Template)]
@@ -44,7 +46,9 @@ struct ChoosePage {
     statuses: Vec<Choice>,
     currency: String,
     currencies: Vec<&'static str>,
-    wrong: Vec<String>,
+    wrong: Wrong,
+    /// The list that led here.
+    back: String,
 }
 
 /// What the change does, or did, to one product.
@@ -56,7 +60,7 @@ struct Row {
     seen: String,
     lines: Vec<Line>,
     more: usize,
-    /// Why it is not changed; empty when it is.
+    /// Why it is not changed, where that is to be told.
     refused: String,
 }
 
@@ -69,6 +73,7 @@ struct LookPage {
     unchanged: Vec<Row>,
     /// Names and values of the form, sent on.
     change: Vec<(&'static str, String)>,
+    back: String,
 }
 
 #[derive(Template)]
@@ -78,6 +83,7 @@ struct DonePage {
     done: usize,
     left: Vec<Row>,
     change: Vec<(&'static str, String)>,
+    back: String,
 }
 
 fn invalid(detail: &str) -> Problem {
@@ -95,12 +101,14 @@ fn ids_of<'a>(named: impl Iterator<Item = &'a str>) -> Result<Vec<ProductId>> {
             return Err(invalid("at most 200 products are changed at once"));
         }
     }
-    match ids.is_empty() {
-        true => Err(invalid(
-            "choose products first: go back and tick those that are to change",
-        )),
-        false => Ok(ids),
-    }
+    Ok(ids)
+}
+
+/// The list of products that `address` is, with its filters.
+fn list_of(address: &str) -> String {
+    const LIST: &str = "/dashboard/products";
+    let is_list = address.split('?').next() == Some(LIST) && next_page(address) == address;
+    if is_list { address } else { LIST }.to_owned()
 }
 
 async fn loaded(app: &App, signed_in: &SignedIn, ids: &[ProductId]) -> Result<Vec<Product>> {
@@ -114,7 +122,12 @@ fn change_of(typed: &Fields) -> Vec<(&'static str, String)> {
     sent.collect()
 }
 
-fn choose_page(signed_in: &SignedIn, found: &[Product], typed: &Fields) -> ChoosePage {
+/// The form over `found`, of which those of `ticked` are chosen.
+fn choose_page(
+    signed_in: &SignedIn,
+    (found, ticked): (&[Product], &[ProductId]),
+    typed: &Fields,
+) -> ChoosePage {
     let mut values = Values::default();
     for name in FIELDS {
         values.set(name, typed.get(name));
@@ -124,6 +137,7 @@ fn choose_page(signed_in: &SignedIn, found: &[Product], typed: &Fields) -> Choos
         title: product.title.clone(),
         status: Badge(product.status.as_str()),
         price: products::price_of(product),
+        ticked: ticked.contains(&product.id),
     };
     ChoosePage {
         frame: Frame::new(&signed_in.visit, "Change products"),
@@ -136,7 +150,8 @@ fn choose_page(signed_in: &SignedIn, found: &[Product], typed: &Fields) -> Choos
         },
         currencies: Currency::codes(),
         typed: values,
-        wrong: Vec::new(),
+        wrong: Wrong::default(),
+        back: list_of(typed.get("back")),
     }
 }
 
@@ -152,13 +167,17 @@ pub async fn choose(
         _ => products::fitting(&app, &uri, &asked, PRODUCTS_MAX).await?,
     };
     let found = loaded(&app, &signed_in, &ids).await?;
+    let back = list_of(signed_in.visit.back());
     if found.is_empty() {
-        return Err(invalid("none of the products is there any more"));
+        let mut response = frame::see_other(&back);
+        guard::tell_done(&mut response, "none", "/dashboard/products");
+        return Ok(response);
     }
     let page = ChoosePage {
         cut,
+        back,
         // What the list was filtered by is not what is to be changed.
-        ..choose_page(&signed_in, &found, &Fields::default())
+        ..choose_page(&signed_in, (&found, &ids), &Fields::default())
     };
     Ok(frame::page(StatusCode::OK, &page))
 }
@@ -186,11 +205,17 @@ pub async fn look(
     let ids = ids_of(typed.all("product"))?;
     let found = loaded(&app, &signed_in, &ids).await?;
     let bulk = match Bulk::parse(&typed) {
-        Ok(bulk) => bulk,
-        Err(wrong) => {
+        Ok(bulk) if !ids.is_empty() => bulk,
+        read => {
+            let mut wrong = read.err().unwrap_or_default();
+            if ids.is_empty() {
+                wrong.add("product", "Products", "tick those that are to change");
+            }
+            let listed = ids_of(typed.all("listed"))?;
+            let listed = loaded(&app, &signed_in, &listed).await?;
             let page = ChoosePage {
                 wrong,
-                ..choose_page(&signed_in, &found, &typed)
+                ..choose_page(&signed_in, (&listed, &ids), &typed)
             };
             return Ok(frame::page(StatusCode::UNPROCESSABLE_ENTITY, &page));
         }
@@ -201,6 +226,7 @@ pub async fn look(
         refused: Vec::new(),
         unchanged: Vec::new(),
         change: change_of(&typed),
+        back: list_of(typed.get("back")),
     };
     for product in &found {
         let mut row = Row {
@@ -212,7 +238,10 @@ pub async fn look(
             refused: String::new(),
         };
         match planned(&bulk, product)? {
-            Ok(plan) if plan.patch.is_empty() => page.unchanged.push(row),
+            Ok(plan) if plan.patch.is_empty() => {
+                row.refused = bulk.why_not(product);
+                page.unchanged.push(row);
+            }
             Ok(plan) => {
                 (row.lines, row.more) = (plan.lines, plan.more);
                 page.rows.push(row);
@@ -284,7 +313,7 @@ pub async fn apply(
     signed_in: SignedIn,
     Form(typed): Form,
 ) -> Result<Response> {
-    let bulk = Bulk::parse(&typed).map_err(|wrong| invalid(&wrong.join(" ")))?;
+    let bulk = Bulk::parse(&typed).map_err(|wrong| invalid(&wrong.lines().join(" ")))?;
     let seen = seen_of(&typed)?;
     let ids: Vec<ProductId> = seen.keys().cloned().collect();
     let found = loaded(&app, &signed_in, &ids).await?;
@@ -317,6 +346,7 @@ pub async fn apply(
         done,
         left,
         change: change_of(&typed),
+        back: list_of(typed.get("back")),
     };
     Ok(frame::page(StatusCode::OK, &page))
 }

@@ -1,16 +1,18 @@
 //! `/dashboard/credentials`: the clients that may call the API.
 
 use super::flows::FlowsForm;
+use super::shown::Shown;
 use crate::app::App;
 use crate::dashboard::fields::Fields;
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::role::Role;
 use crate::dashboard::show::{Badge, When};
 use crate::dashboard::store;
-use crate::dashboard::visit::{Form, SignedIn, Visit};
+use crate::dashboard::visit::{Form, SignedIn};
+use crate::dashboard::wrong::Wrong;
 use crate::error::{Result, not_found};
 use crate::oauth::client::{ClientId, ClientSecret};
-use crate::oauth::jwk::KeySet;
+use crate::oauth::jwk::{KeySet, PublicKey};
 use crate::oauth::{
     AdminError, ListedClient, NewClient, OVERLAP_MAX, Scope, Scopes, create_client, list_clients,
     revoke_client, rotate_secret, set_keys,
@@ -24,130 +26,15 @@ use jiff::tz::TimeZone;
 use platform::clock::Timestamp;
 use platform::db::DbError;
 use platform::http::{Path, Problem, codes};
-use serde_json::json;
 use std::time::Duration;
 
 /// Longest name of a client, in characters.
 const NAME_CHARS_MAX: usize = 100;
+/// Longest life of a client that has an end: a hundred years.
+const DAYS_MAX: u32 = 36_500;
 
 /// Scopes that are chosen for new credentials until somebody chooses: what is for sale, nothing about people.
 const USUAL: [&str; 2] = ["products:read", "inventory:read"];
-
-/// What a snippet asks for, by the scope that lets it.
-const READABLE: [(Scope, &str); 6] = [
-    (Scope::ProductsRead, "/v2/products?limit=3"),
-    (Scope::OrdersRead, "/v2/orders?limit=3"),
-    (Scope::UsersRead, "/v2/users?limit=3"),
-    (Scope::InventoryRead, "/v2/inventory?limit=3"),
-    (Scope::ReportsRead, "/v2/reports"),
-    (Scope::IntegrationsRead, "/v2/integrations"),
-];
-
-/// Credentials, shown this once.
-#[derive(Debug)]
-pub struct Shown {
-    id: String,
-    secret: String,
-    scopes: Scopes,
-    url: String,
-    /// What is said above them.
-    note: String,
-}
-
-#[derive(Template)]
-#[template(path = "credentials_shown.html")]
-struct ShownPage<'a> {
-    frame: Frame,
-    shown: &'a Shown,
-    snippets: [(&'static str, String); 4],
-}
-
-impl Shown {
-    pub fn new(app: &App, id: &str, secret: &str, scopes: Scopes) -> Shown {
-        Shown {
-            id: id.to_owned(),
-            secret: secret.to_owned(),
-            scopes,
-            url: app.config.public_url.clone(),
-            note: String::new(),
-        }
-    }
-
-    fn note(mut self, note: String) -> Shown {
-        self.note = note;
-        self
-    }
-
-    /// The page that shows them.
-    pub fn response(&self, visit: &Visit, title: &str) -> Response {
-        let page = ShownPage {
-            frame: Frame::new(visit, title),
-            shown: self,
-            snippets: [
-                ("curl", self.curl()),
-                ("JavaScript", self.javascript()),
-                ("Python", self.python()),
-                ("Rust", self.rust()),
-            ],
-        };
-        frame::page(StatusCode::OK, &page)
-    }
-
-    /// What they may read, to have something to show.
-    fn path(&self) -> Option<&'static str> {
-        let readable = READABLE.iter();
-        let mut allowed = readable.filter(|(scope, _)| self.scopes.contains(*scope));
-        allowed.next().map(|(_, path)| *path)
-    }
-
-    fn curl(&self) -> String {
-        let (url, id, secret) = (&self.url, &self.id, &self.secret);
-        let body =
-            json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret });
-        let token = format!(
-            "TOKEN=$(curl -s {url}/oauth/token -H 'Content-Type: application/json' \\\n  -d '{body}' \\\n  | sed -n 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/p')"
-        );
-        match self.path() {
-            Some(path) => {
-                format!("{token}\ncurl -s '{url}{path}' -H \"Authorization: Bearer $TOKEN\"")
-            }
-            None => format!("{token}\necho \"$TOKEN\""),
-        }
-    }
-
-    fn javascript(&self) -> String {
-        let (url, id, secret) = (&self.url, &self.id, &self.secret);
-        let call = self.path().map_or_else(
-            || "console.log(access_token);".to_owned(),
-            |path| format!("const answer = await fetch(`${{base}}{path}`, {{\n  headers: {{ Authorization: `Bearer ${{access_token}}` }},\n}});\nconsole.log(await answer.json());"),
-        );
-        format!(
-            "const base = \"{url}\";\nconst token = await fetch(`${{base}}/oauth/token`, {{\n  method: \"POST\",\n  body: new URLSearchParams({{\n    grant_type: \"client_credentials\",\n    client_id: \"{id}\",\n    client_secret: \"{secret}\",\n  }}),\n}});\nconst {{ access_token }} = await token.json();\n{call}"
-        )
-    }
-
-    fn python(&self) -> String {
-        let (url, id, secret) = (&self.url, &self.id, &self.secret);
-        let call = self.path().map_or_else(
-            || "print(token[\"access_token\"])".to_owned(),
-            |path| format!("headers = {{\"Authorization\": f\"Bearer {{token['access_token']}}\"}}\nprint(requests.get(f\"{{base}}{path}\", headers=headers).json())"),
-        );
-        format!(
-            "import requests\n\nbase = \"{url}\"\ntoken = requests.post(f\"{{base}}/oauth/token\", data={{\n    \"grant_type\": \"client_credentials\",\n    \"client_id\": \"{id}\",\n    \"client_secret\": \"{secret}\",\n}}).json()\n{call}"
-        )
-    }
-
-    fn rust(&self) -> String {
-        let (url, id, secret) = (&self.url, &self.id, &self.secret);
-        let call = self.path().map_or_else(
-            || "    println!(\"{token}\");".to_owned(),
-            |path| format!("    let answer = http.get(format!(\"{{base}}{path}\")).bearer_auth(token).send().await?;\n    println!(\"{{}}\", answer.text().await?);"),
-        );
-        format!(
-            "// cargo add reqwest --features form,json && cargo add serde_json && cargo add tokio --features full\n#[tokio::main]\nasync fn main() -> Result<(), reqwest::Error> {{\n    let (base, http) = (\"{url}\", reqwest::Client::new());\n    let form = [\n        (\"grant_type\", \"client_credentials\"),\n        (\"client_id\", \"{id}\"),\n        (\"client_secret\", \"{secret}\"),\n    ];\n    let answer = http.post(format!(\"{{base}}/oauth/token\")).form(&form).send().await?;\n    let answer: serde_json::Value = answer.json().await?;\n    let token = answer[\"access_token\"].as_str().unwrap_or_default();\n{call}\n    Ok(())\n}}"
-        )
-    }
-}
 
 #[derive(Debug)]
 struct Row {
@@ -246,7 +133,7 @@ struct NewPage<'a> {
     name: &'a str,
     groups: Vec<Group>,
     days: &'a str,
-    wrong: &'a str,
+    wrong: Wrong,
 }
 
 /// `GET /dashboard/credentials/new`.
@@ -256,35 +143,36 @@ pub async fn new(signed_in: SignedIn) -> Response {
         name: "",
         groups: groups(signed_in.staff.role, |name| USUAL.contains(&name)),
         days: "",
-        wrong: "",
+        wrong: Wrong::default(),
     };
     frame::page(StatusCode::OK, &page)
 }
 
 /// What was typed, checked.
-fn read(typed: &Fields, now: Timestamp) -> std::result::Result<NewClient, &'static str> {
+fn read(typed: &Fields, now: Timestamp) -> std::result::Result<NewClient, Wrong> {
+    let mut wrong = Wrong::default();
     let name = typed.get("name");
     let length = name.chars().count();
     if !(1..=NAME_CHARS_MAX).contains(&length) || !is_line(name) {
-        return Err("Give it a name of 1 to 100 characters, such as the program that will use it.");
+        let expected = "expected 1 to 100 characters, such as the program that will use it";
+        wrong.add("name", "Name", expected);
     }
     let scopes: Scopes = typed.all("scope").filter_map(Scope::from_name).collect();
     if scopes.is_empty() {
-        return Err("Choose at least one scope: without one it may do nothing.");
+        let expected = "choose at least one: without one it may do nothing";
+        wrong.add("scope", "Scopes", expected);
     }
-    let days: Option<u32> = match typed.get("days") {
-        "" => None,
-        text => match text.parse() {
-            Ok(days @ 1..=36_500) => Some(days),
-            _ => {
-                return Err(
-                    "Give the days until it expires as a number from 1 to 36,500, or nothing.",
-                );
-            }
-        },
+    let days = match (typed.get("days"), typed.get("days").parse()) {
+        ("", _) => None,
+        (_, Ok(days @ 1..=DAYS_MAX)) => Some(days),
+        _ => {
+            let expected = "expected a number of days from 1 to 36,500, or nothing";
+            wrong.add("days", "Expires after", expected);
+            None
+        }
     };
     let expires = |days: u32| now + Duration::from_secs(u64::from(days) * 24 * 60 * 60);
-    Ok(NewClient {
+    wrong.or(NewClient {
         name: name.to_owned(),
         scopes,
         signing_alg: Default::default(),
@@ -363,8 +251,28 @@ struct ClientPage<'a> {
     /// Name, algorithm and thumbprint of each public key.
     keys: Vec<(String, &'static str, String)>,
     curl_url: String,
-    flows: FlowsForm,
-    done: &'static str,
+    said: Said,
+}
+
+/// What its forms hold, and what is said above them.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub flows: FlowsForm,
+    /// As it was typed.
+    pub jwks: String,
+    pub wrong: Wrong,
+    pub done: &'static str,
+}
+
+impl Said {
+    pub fn of(client: &ListedClient) -> Said {
+        Said {
+            flows: FlowsForm::of(&client.registration),
+            jwks: String::new(),
+            wrong: Wrong::default(),
+            done: "",
+        }
+    }
 }
 
 pub(super) async fn find(app: &App, id: &str) -> Result<ListedClient> {
@@ -376,23 +284,18 @@ pub(super) async fn find(app: &App, id: &str) -> Result<ListedClient> {
 /// `GET /dashboard/credentials/{id}`.
 pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) -> Result<Response> {
     let client = find(&app, &id).await?;
-    let done = match signed_in.visit.done() {
+    let mut said = Said::of(&client);
+    said.done = match signed_in.visit.done() {
         "flows" => "What it may do with people is changed.",
         "keys" => {
             "The public keys are registered: what the program signs with them is taken from now on."
         }
         _ => "",
     };
-    let shown = (FlowsForm::of(&client.registration), done);
-    Ok(show(&app, &signed_in, &client, (StatusCode::OK, shown)))
+    Ok(show(&app, &signed_in, &client, said))
 }
 
-pub(super) fn show(
-    app: &App,
-    signed_in: &SignedIn,
-    client: &ListedClient,
-    (status, (flows, done)): (StatusCode, (FlowsForm, &'static str)),
-) -> Response {
+pub(super) fn show(app: &App, signed_in: &SignedIn, client: &ListedClient, said: Said) -> Response {
     let (now, zone) = (signed_in.visit.now(), signed_in.shop.zone());
     let state = state(client, now);
     let page = ClientPage {
@@ -407,9 +310,12 @@ pub(super) fn show(
         secrets: secret_rows(client, now, &zone),
         keys: key_rows(client),
         curl_url: app.config.public_url.clone(),
-        flows,
-        done,
+        said,
         client,
+    };
+    let status = match page.said.wrong.is_empty() {
+        true => StatusCode::OK,
+        false => StatusCode::UNPROCESSABLE_ENTITY,
     };
     frame::page(status, &page)
 }
@@ -507,7 +413,11 @@ pub async fn rotate(
         .write(async move |tx| {
             let secret = rotate_secret(tx, &id, overlap, now).await?;
             let object = ("client", id.as_str());
-            let told = format!("the old secret works for {hours} hours");
+            let told = match hours {
+                0 => "the old secret ended".to_owned(),
+                1 => "the old secret works for one hour".to_owned(),
+                hours => format!("the old secret works for {hours} hours"),
+            };
             store::note_change(tx, signed_in.doer(), "client.rotated", object, &told).await?;
             Ok(secret)
         })
@@ -534,8 +444,15 @@ pub async fn set_public_keys(
     if let Some(refusal) = beyond_role(&signed_in, client.scopes) {
         return Ok(refusal);
     }
-    let keys = KeySet::parse(typed.get("jwks"))
-        .map_err(|error| Problem::new(&codes::INVALID_BODY, error.to_string()))?;
+    let keys = match KeySet::parse(typed.get("jwks")) {
+        Ok(keys) => keys,
+        Err(error) => {
+            let mut said = Said::of(&client);
+            typed.get("jwks").clone_into(&mut said.jwks);
+            said.wrong.add("jwks", "Public keys", &error.to_string());
+            return Ok(show(&app, &signed_in, &client, said));
+        }
+    };
     let hours: u64 = typed.get("hours").parse().unwrap_or(u64::MAX);
     let overlap = Duration::from_secs(hours.saturating_mul(60 * 60));
     let (id, now) = (client.id, signed_in.visit.now());
@@ -545,7 +462,9 @@ pub async fn set_public_keys(
         .write(async move |tx| {
             set_keys(tx, &id, &keys, overlap, now).await?;
             let object = ("client", id.as_str());
-            Ok(store::note(tx, signed_in.doer(), "client.keys_set", object).await?)
+            let told: Vec<String> = keys.keys().iter().map(PublicKey::thumbprint).collect();
+            let (told, doer) = (told.join(", "), signed_in.doer());
+            Ok(store::note_change(tx, doer, "client.keys_set", object, &told).await?)
         })
         .await;
     set.map_err(refused)?;
@@ -562,8 +481,10 @@ pub async fn revoke(
 ) -> Result<Response> {
     let client = find(&app, &id).await?;
     if typed.get("name") != client.name {
-        let detail = "the name that was typed is not that of the credentials: nothing was revoked";
-        return Err(Problem::new(&codes::INVALID_BODY, detail));
+        let mut said = Said::of(&client);
+        let detail = "this is not their name: nothing was revoked";
+        said.wrong.add("name", "Name", detail);
+        return Ok(show(&app, &signed_in, &client, said));
     }
     let (id, now) = (client_id(&id)?, signed_in.visit.now());
     let revoked: std::result::Result<(), AdminError> = app

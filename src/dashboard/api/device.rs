@@ -25,6 +25,7 @@ struct CodePage<'a> {
     frame: Frame,
     code: &'a str,
     wrong: &'a str,
+    done: &'a str,
 }
 
 #[derive(Template)]
@@ -44,6 +45,13 @@ fn ask_code(signed_in: &SignedIn, status: StatusCode, (code, wrong): (&str, &str
         frame: Frame::new(&signed_in.visit, "Connect a device"),
         code,
         wrong,
+        done: match signed_in.visit.done() {
+            "connected" => {
+                "The device is connected and goes on by itself in a few seconds. You can end this under “Your account”."
+            }
+            "refused" => "The device gets no access. You can close this page.",
+            _ => "",
+        },
     };
     frame::page(status, &page)
 }
@@ -151,11 +159,7 @@ async fn let_in(
     client: Arc<Client>,
     scopes: Scopes,
 ) -> Result<Response> {
-    let (now, name, person) = (
-        signed_in.visit.now(),
-        client.name.clone(),
-        signed_in.clone(),
-    );
+    let (now, person) = (signed_in.visit.now(), signed_in.clone());
     let done: std::result::Result<_, DbError> = app
         .db
         .write(async move |tx| {
@@ -172,16 +176,7 @@ async fn let_in(
     };
     forget(app, &ended);
     app.nudge.send();
-    let detail = format!(
-        "“{name}” goes on by itself in a few seconds. You can end this under “Your account”."
-    );
-    let title = "The device is connected";
-    Ok(frame::message(
-        &person.visit,
-        StatusCode::OK,
-        title,
-        &detail,
-    ))
+    Ok(frame::done("/device", "connected"))
 }
 
 async fn refuse(app: &App, signed_in: SignedIn, code: UserCode) -> Result<Response> {
@@ -201,9 +196,5 @@ async fn refuse(app: &App, signed_in: SignedIn, code: UserCode) -> Result<Respon
     if !done? {
         return Ok(too_late(&person));
     }
-    let (title, detail) = (
-        "Access denied",
-        "The device gets no access. You can close this page.",
-    );
-    Ok(frame::message(&person.visit, StatusCode::OK, title, detail))
+    Ok(frame::done("/device", "refused"))
 }

@@ -1,19 +1,24 @@
 //! How a client gets tokens, as a form of the page of its credentials.
 
-use super::credentials::{beyond_role, find, refused, show};
+use super::credentials::{Said, beyond_role, find, refused, show};
 use crate::app::App;
+use crate::dashboard::deed::differences;
 use crate::dashboard::fields::Fields;
 use crate::dashboard::visit::{Form, SignedIn};
+use crate::dashboard::wrong::Wrong;
 use crate::dashboard::{frame, store};
 use crate::error::Result;
 use crate::oauth::AdminError;
 use crate::oauth::flows::redirect::RedirectUri;
-use crate::oauth::flows::registration::{Registration, register};
+use crate::oauth::flows::registration::{Registration, Unfit, register};
 use crate::oauth::request::GrantType;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use platform::http::Path;
+use serde_json::{Value, json};
+
+/// The field of the redirect URIs.
+const REDIRECTS: &str = "redirect_uris";
 
 /// The flows of a client as its form shows them.
 #[derive(Debug)]
@@ -21,7 +26,6 @@ pub(super) struct FlowsForm {
     pub grant_types: Vec<(&'static str, &'static str, bool)>,
     pub redirect_uris: String,
     pub is_public: bool,
-    pub wrong: String,
 }
 
 impl FlowsForm {
@@ -31,17 +35,15 @@ impl FlowsForm {
             grant_types: grant_types(|one| registration.allows(one)),
             redirect_uris: uris.collect::<Vec<_>>().join("\n"),
             is_public: registration.is_public(),
-            wrong: String::new(),
         }
     }
 
-    /// As it was typed, with what is wrong with it.
-    fn again(typed: &Fields, wrong: String) -> FlowsForm {
+    /// As it was typed.
+    fn again(typed: &Fields) -> FlowsForm {
         FlowsForm {
             grant_types: grant_types(|one| typed.all("grant_type").any(|name| name == one.name())),
             redirect_uris: typed.get("redirect_uris").to_owned(),
             is_public: typed.get("public") == "yes",
-            wrong,
         }
     }
 }
@@ -60,13 +62,40 @@ fn grant_types(chosen: impl Fn(GrantType) -> bool) -> Vec<(&'static str, &'stati
 }
 
 /// The flows that were typed.
-fn read_flows(typed: &Fields) -> std::result::Result<Registration, String> {
-    let lines = typed.get("redirect_uris").split_whitespace();
-    let uris: std::result::Result<Vec<_>, _> = lines.map(RedirectUri::parse).collect();
-    let uris = uris.map_err(|error| format!("{error}."))?;
+fn read_flows(typed: &Fields) -> std::result::Result<Registration, Wrong> {
+    let mut wrong = Wrong::default();
+    let mut uris = Vec::new();
+    for uri in typed.get("redirect_uris").split_whitespace() {
+        match RedirectUri::parse(uri) {
+            Ok(uri) => uris.push(uri),
+            Err(error) => wrong.add(REDIRECTS, "Redirect URIs", &format!("{uri}: {error}")),
+        }
+    }
     let chosen = typed.all("grant_type").filter_map(GrantType::from_name);
-    let registration = Registration::new(chosen, uris, typed.get("public") == "yes");
-    registration.map_err(|error| format!("{error}."))
+    match Registration::new(chosen, uris, typed.get("public") == "yes") {
+        Ok(registration) => wrong.or(registration),
+        Err(_) if !wrong.is_empty() => Err(wrong),
+        Err(unfit @ (Unfit::NoRedirect | Unfit::TooManyRedirects)) => {
+            wrong.add(REDIRECTS, "Redirect URIs", &unfit.to_string());
+            Err(wrong)
+        }
+        Err(unfit) => {
+            wrong.add("grant_type", "Flows", &unfit.to_string());
+            Err(wrong)
+        }
+    }
+}
+
+/// A registration for the log.
+fn told(registration: &Registration) -> Value {
+    let chosen = GrantType::ALL
+        .into_iter()
+        .filter(|one| registration.allows(*one));
+    let chosen: Vec<&str> = chosen.map(GrantType::name).collect();
+    let uris = registration.redirect_uris().iter().map(RedirectUri::as_str);
+    let uris: Vec<&str> = uris.collect();
+    let public = registration.is_public();
+    json!({ "flows": chosen.join(", "), "redirect_uris": uris.join(" "), "public": public })
 }
 
 /// `POST /dashboard/credentials/{id}/flows`.
@@ -84,18 +113,23 @@ pub async fn set_flows(
     let registration = match read_flows(&typed) {
         Ok(registration) => registration,
         Err(wrong) => {
-            let shown = (FlowsForm::again(&typed, wrong), "");
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return Ok(show(&app, &signed_in, &client, (status, shown)));
+            let said = Said {
+                flows: FlowsForm::again(&typed),
+                wrong,
+                ..Said::of(&client)
+            };
+            return Ok(show(&app, &signed_in, &client, said));
         }
     };
     let (id, now) = (client.id.clone(), signed_in.visit.now());
+    let (before, after) = (told(&client.registration), told(&registration));
     let set: std::result::Result<(), AdminError> = app
         .db
         .write(async move |tx| {
             register(tx, &id, &registration, now).await?;
             let object = ("client", id.as_str());
-            Ok(store::note(tx, signed_in.doer(), "client.flows_changed", object).await?)
+            let (told, doer) = (differences(&before, &after), signed_in.doer());
+            Ok(store::note_change(tx, doer, "client.flows_changed", object, &told).await?)
         })
         .await;
     set.map_err(refused)?;

@@ -12,6 +12,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use platform::db::DbError;
 use platform::http::{Problem, codes};
 
 /// Largest file: with the rest of the form it stays within the 1 MiB of a body.
@@ -135,14 +136,24 @@ fn file_of(typed: &Fields) -> (String, String) {
     )
 }
 
-/// `POST /dashboard/products/import`: reads and compares; writes only when the form says so.
-pub async fn import(
-    State(app): State<App>,
-    signed_in: SignedIn,
+/// `POST /dashboard/products/import`: reads the file and compares; nothing is written.
+pub async fn preview(State(app): State<App>, signed_in: SignedIn, form: Form) -> Result<Response> {
+    read(&app, &signed_in, form, true).await
+}
+
+/// `POST /dashboard/products/import/apply`: writes what the preview showed.
+pub async fn import(State(app): State<App>, signed_in: SignedIn, form: Form) -> Result<Response> {
+    read(&app, &signed_in, form, false).await
+}
+
+async fn read(
+    app: &App,
+    signed_in: &SignedIn,
     Form(typed): Form,
+    dry_run: bool,
 ) -> Result<Response> {
     let (name, text) = file_of(&typed);
-    let mut page = ImportPage::new(&signed_in, &text);
+    let mut page = ImportPage::new(signed_in, &text);
     if text.is_empty() || text.len() > FILE_BYTES_MAX {
         page.wrong = match text.is_empty() {
             true => "Choose a file with at least one line.".to_owned(),
@@ -151,15 +162,9 @@ pub async fn import(
         page.text = "";
         return Ok(frame::page(StatusCode::UNPROCESSABLE_ENTITY, &page));
     }
-    let dry_run = typed.get("do") != "import";
     if !dry_run {
-        let (by, object) = (signed_in.clone(), name.clone());
         // Before the first of its transactions: what is half done is in the log too.
-        app.db
-            .write(async move |tx| {
-                store::note(tx, by.doer(), "products.imported", ("file", &object)).await
-            })
-            .await?;
+        note(app, signed_in, "products.import_started", &name, "").await?;
     }
     let options = Options {
         dry_run,
@@ -169,8 +174,16 @@ pub async fn import(
     let file = (name.as_str(), text.clone());
     match run_products_text(&app.db, file, &options, now).await {
         Ok(summary) => {
-            page.report = Some(report(&name, summary));
-            app.nudge.send();
+            let report = report(&name, summary);
+            if !dry_run {
+                let told = format!(
+                    "{} added, {} there already, {} invalid",
+                    report.new, report.present, report.bad_rows
+                );
+                note(app, signed_in, "products.imported", &name, &told).await?;
+                app.nudge.send();
+            }
+            page.report = Some(report);
             Ok(frame::page(StatusCode::OK, &page))
         }
         Err(ImportError::Db(error)) => Err(error.into()),
@@ -181,4 +194,21 @@ pub async fn import(
         }
         Err(other) => Err(Problem::new(&codes::INVALID_BODY, other.to_string())),
     }
+}
+
+async fn note(
+    app: &App,
+    signed_in: &SignedIn,
+    deed: &'static str,
+    file: &str,
+    told: &str,
+) -> Result<()> {
+    let (by, file, told) = (signed_in.clone(), file.to_owned(), told.to_owned());
+    let noted: std::result::Result<(), DbError> = app
+        .db
+        .write(async move |tx| {
+            store::note_change(tx, by.doer(), deed, ("file", &file), &told).await
+        })
+        .await;
+    Ok(noted?)
 }

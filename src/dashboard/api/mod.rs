@@ -24,6 +24,7 @@ pub mod second;
 pub mod security;
 pub mod settings;
 pub mod setup;
+pub mod shown;
 pub mod sign_in;
 pub mod stock;
 pub mod tail;

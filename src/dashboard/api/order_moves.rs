@@ -72,7 +72,7 @@ struct Effect {
     title: String,
     sku: String,
     units: String,
-    /// On hand, set aside, available: before and after.
+    /// On hand, allocated, available: before and after.
     levels: [(String, String); 3],
 }
 

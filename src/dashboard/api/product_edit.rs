@@ -3,7 +3,7 @@
 use super::products::find;
 use crate::app::App;
 use crate::dashboard::deed::differences;
-use crate::dashboard::edited::{Clash, Edited, Values};
+use crate::dashboard::edited::{Again, Clash, Edited, Values};
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::product_form::{new_product, product_patch, product_values};
 use crate::dashboard::show::count;
@@ -172,23 +172,15 @@ pub async fn update(
         Err(problem) => return Err(problem),
     };
     let page = EditPage::of(&signed_in, find(&app, &signed_in, &id).await?)?;
-    let (values, clashes) = edited.merged(&page.seen);
-    let stale = problem.code() == &codes::PRECONDITION_FAILED;
+    let seen = seen_version(fields.get("version"))?;
+    let now = (page.seen, page.version);
+    let again = Again::of(&problem, (&edited, seen), now, &[]);
     let page = EditPage {
-        values,
-        clashes: if stale { clashes } else { Vec::new() },
-        wrong: if stale {
-            Wrong::default()
-        } else {
-            Wrong::of(&problem, &[])
-        },
-        // Who has not seen what others changed is told again, not allowed to overwrite it.
-        version: if stale {
-            page.version
-        } else {
-            seen_version(fields.get("version"))?
-        },
-        seen: if stale { page.seen } else { edited.seen },
+        values: again.values,
+        clashes: again.clashes,
+        wrong: again.wrong,
+        version: again.version,
+        seen: again.seen,
         ..page
     };
     Ok(frame::page(problem.status(), &page))

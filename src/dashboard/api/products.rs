@@ -78,6 +78,42 @@ fn status_of(text: &str) -> Option<ProductStatus> {
     known.then(|| ProductStatus::from_stored(text))
 }
 
+/// What the filters of the list look for in words; empty when they do not.
+fn words_of(asked: &Fields) -> String {
+    asked.get("q").chars().take(Q_CHARS_MAX).collect()
+}
+
+/// The filters of the list beside its words.
+fn listing(asked: &Fields) -> ListProducts {
+    ListProducts {
+        status: status_of(asked.get("status")),
+        sort: Some(Sort::UpdatedDown),
+        ..ListProducts::default()
+    }
+}
+
+/// The ids of those that fit the filters, best first; with how many there are and what was searched for in place of `q`.
+async fn hits(
+    app: &App,
+    q: &str,
+    asked: &Fields,
+    (limit, offset): (i64, i64),
+) -> Result<(Vec<ProductId>, i64, String)> {
+    let query = SearchQuery {
+        q: Some(q.to_owned()),
+        status: status_of(asked.get("status")),
+        limit: Some(limit),
+        offset: Some(offset),
+        ..SearchQuery::default()
+    };
+    let results = run(app, &query, FacetRequest::default()).await?;
+    let ids = results.hits.iter();
+    let ids = ids.filter_map(|hit| ProductId::parse(&hit.product_id));
+    let total = i64::try_from(results.total).unwrap_or(i64::MAX);
+    let corrected = results.corrected_query.unwrap_or_default();
+    Ok((ids.collect(), total, corrected))
+}
+
 /// `GET /dashboard/products`.
 pub async fn list(
     State(app): State<App>,
@@ -88,7 +124,7 @@ pub async fn list(
     if asked.get("stock") == "low" {
         return low(&app, &signed_in, &uri, &asked).await;
     }
-    let q: String = asked.get("q").chars().take(Q_CHARS_MAX).collect();
+    let q = words_of(&asked);
     let found = match q.is_empty() {
         true => listed(&app, &uri, &asked).await?,
         false => searched(&app, &q, &asked).await?,
@@ -129,6 +165,7 @@ pub async fn list(
         views: Tabs::new(&PRODUCTS, &asked, own),
         done: match signed_in.visit.done() {
             "deleted" => "The product is deleted. Orders keep their copy of it.",
+            "none" => "Tick the products that are to change first.",
             _ => "",
         },
     };
@@ -224,14 +261,9 @@ fn is_gone(product: &Product) -> bool {
 /// Products by the time of their last change.
 async fn listed(app: &App, uri: &Uri, asked: &Fields) -> Result<Found> {
     let page = page_of(app, uri, asked.some("cursor"))?;
-    let query = ListProducts {
-        status: status_of(asked.get("status")),
-        sort: Some(Sort::UpdatedDown),
-        ..ListProducts::default()
-    };
     let now = app.clock.now();
     let mut tx = app.db.read().await?;
-    let mut heads = store::list(&mut tx, &query, &page, now).await?;
+    let mut heads = store::list(&mut tx, &listing(asked), &page, now).await?;
     let more = page.cut(&mut heads);
     let last = heads.last().filter(|_| more);
     let last = last.map(|head| vec![head.sort_key.clone(), head.id.to_string()]);
@@ -247,20 +279,8 @@ async fn listed(app: &App, uri: &Uri, asked: &Fields) -> Result<Found> {
 /// Products by words, best first.
 async fn searched(app: &App, q: &str, asked: &Fields) -> Result<Found> {
     let offset = asked.get("offset").parse().unwrap_or(0).clamp(0, FOUND_MAX);
-    let query = SearchQuery {
-        q: Some(q.to_owned()),
-        status: status_of(asked.get("status")),
-        limit: Some(ROWS),
-        offset: Some(offset),
-        ..SearchQuery::default()
-    };
-    let results = run(app, &query, FacetRequest::default()).await?;
-    let hits = results.hits.iter();
-    let ids: Vec<ProductId> = hits
-        .filter_map(|hit| ProductId::parse(&hit.product_id))
-        .collect();
+    let (ids, total, corrected) = hits(app, q, asked, (ROWS, offset)).await?;
     let mut tx = app.db.read().await?;
-    let total = i64::try_from(results.total).unwrap_or(i64::MAX);
     let after = offset + ROWS;
     let next = match after < total && after <= FOUND_MAX {
         true => format!(
@@ -273,7 +293,7 @@ async fn searched(app: &App, q: &str, asked: &Fields) -> Result<Found> {
     Ok(Found {
         products: loaded(&mut tx, &ids, &Asked::plain(app.clock.now())).await?,
         total: Some(total),
-        corrected: results.corrected_query.unwrap_or_default(),
+        corrected,
         next,
     })
 }
@@ -285,37 +305,20 @@ pub async fn fitting(
     asked: &Fields,
     most: usize,
 ) -> Result<(Vec<ProductId>, bool)> {
-    let status = status_of(asked.get("status"));
-    let limit = Some(i64::try_from(most).unwrap_or(ROWS));
-    let q: String = asked.get("q").chars().take(Q_CHARS_MAX).collect();
+    let limit = i64::try_from(most).unwrap_or(ROWS);
+    let q = words_of(asked);
     if !q.is_empty() {
-        let query = SearchQuery {
-            q: Some(q),
-            status,
-            limit,
-            ..SearchQuery::default()
-        };
-        let results = run(app, &query, FacetRequest::default()).await?;
-        let ids: Vec<ProductId> = results
-            .hits
-            .iter()
-            .filter_map(|hit| ProductId::parse(&hit.product_id))
-            .collect();
-        let more = usize::try_from(results.total).is_ok_and(|total| total > ids.len());
+        let (ids, total, _) = hits(app, &q, asked, (limit, 0)).await?;
+        let more = usize::try_from(total).is_ok_and(|total| total > ids.len());
         return Ok((ids, more));
     }
     let query = PageQuery {
-        limit,
+        limit: Some(limit),
         ..PageQuery::default()
     };
     let page = Page::new(&query, uri, &app.cursors)?;
-    let query = ListProducts {
-        status,
-        sort: Some(Sort::UpdatedDown),
-        ..ListProducts::default()
-    };
     let mut tx = app.db.read().await?;
-    let mut heads = store::list(&mut tx, &query, &page, app.clock.now()).await?;
+    let mut heads = store::list(&mut tx, &listing(asked), &page, app.clock.now()).await?;
     let more = page.cut(&mut heads);
     Ok((heads.into_iter().map(|head| head.id).collect(), more))
 }

@@ -153,7 +153,6 @@ struct RequestPage {
     address: String,
     statements: String,
     bytes: String,
-    /// What the code of the refusal means and what to do.
     /// What the error is, and what to do: every second piece of that is code.
     explained: Option<(&'static str, Vec<&'static str>)>,
     curl: String,

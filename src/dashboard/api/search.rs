@@ -10,7 +10,7 @@ use crate::dashboard::staff::Staff;
 use crate::dashboard::store;
 use crate::dashboard::visit::SignedIn;
 use crate::error::Result;
-use crate::oauth::admin::{ListedClient, list_clients};
+use crate::oauth::store::client_names;
 use crate::orders::api::{ListOrders, OrderFilters, OrderSort};
 use crate::orders::{Order, OrderId, store as orders};
 use crate::products::inventory::store::find_variant;
@@ -269,13 +269,13 @@ async fn customers_found(app: &App, q: &str) -> Result<Found> {
 /// Credentials by a part of their name.
 async fn credentials_found(app: &App, q: &str) -> Result<Found> {
     let wanted = q.to_lowercase();
-    let clients = list_clients(&mut app.db.read().await?).await?;
-    let named = clients.iter().rev();
-    let named = named.filter(|client| client.name.to_lowercase().contains(&wanted));
-    let hit = |client: &ListedClient| Hit {
-        address: format!("/dashboard/credentials/{}", client.id),
-        name: client.name.clone(),
-        detail: client.id.to_string(),
+    let clients = client_names(&mut app.db.read().await?).await?;
+    let named = clients.into_iter();
+    let named = named.filter(|(_, name)| name.to_lowercase().contains(&wanted));
+    let hit = |(id, name): (String, String)| Hit {
+        address: format!("/dashboard/credentials/{id}"),
+        name,
+        detail: id,
     };
     Ok(Found {
         kind: "API credentials",

@@ -2,10 +2,12 @@
 
 use crate::app::App;
 use crate::dashboard::deed::differences;
+use crate::dashboard::edited::{Clash, Edited, Values};
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::staff::Shop;
 use crate::dashboard::store;
 use crate::dashboard::visit::{Form, SignedIn};
+use crate::dashboard::wrong::Wrong;
 use crate::error::Result;
 use crate::money::Currency;
 use askama::Template;
@@ -15,90 +17,85 @@ use axum::response::Response;
 use platform::db::DbError;
 use serde_json::json;
 
-const FIELDS: [&str; 3] = ["shop", "currency", "time_zone"];
-/// What the page showed in each.
-const SEEN: [&str; 3] = ["was.shop", "was.currency", "was.time_zone"];
-
 #[derive(Template)]
 #[template(path = "settings.html")]
-struct SettingsPage<'a> {
+struct SettingsPage {
     frame: Frame,
-    shop: &'a str,
-    currency: &'a str,
-    time_zone: &'a str,
-    stored: &'a Shop,
+    values: Values,
+    /// What the page shows, to be compared with when it comes back.
+    seen: Values,
     currencies: Vec<&'static str>,
-    /// The field at fault and what was expected.
-    wrong: (&'a str, &'a str),
+    clashes: Vec<Clash>,
+    wrong: Wrong,
     done: bool,
 }
 
-fn show(
-    signed_in: &SignedIn,
-    typed: (&str, &str, &str),
-    wrong: (&str, &str),
-    done: bool,
-) -> Response {
-    let (shop, currency, time_zone) = typed;
-    let stored = &signed_in.shop;
-    let page = SettingsPage {
-        frame: Frame::new(&signed_in.visit, "Settings"),
-        shop,
-        currency,
-        time_zone,
-        stored,
-        currencies: Currency::codes(),
-        wrong,
-        done,
-    };
-    let status = match wrong.1 {
-        "" => StatusCode::OK,
-        _ => StatusCode::UNPROCESSABLE_ENTITY,
-    };
-    frame::page(status, &page)
+impl SettingsPage {
+    fn of(signed_in: &SignedIn) -> SettingsPage {
+        let shop = &signed_in.shop;
+        let mut stored = Values::default();
+        stored.set("shop", &shop.name);
+        stored.set("currency", shop.currency.as_str());
+        stored.set("time_zone", &shop.time_zone);
+        SettingsPage {
+            frame: Frame::new(&signed_in.visit, "Settings"),
+            values: stored.clone(),
+            seen: stored,
+            currencies: Currency::codes(),
+            clashes: Vec::new(),
+            wrong: Wrong::default(),
+            done: signed_in.visit.done() == "saved",
+        }
+    }
 }
 
 /// `GET /dashboard/settings`.
 pub async fn get(signed_in: SignedIn) -> Response {
-    let shop = &signed_in.shop;
-    let stored = (&*shop.name, shop.currency.as_str(), &*shop.time_zone);
-    let done = signed_in.visit.done() == "saved";
-    show(&signed_in, stored, ("", ""), done)
+    frame::page(StatusCode::OK, &SettingsPage::of(&signed_in))
 }
 
-/// `POST /dashboard/settings`.
+/// `POST /dashboard/settings`. What was left alone stays as somebody else may have made it meanwhile; what both changed
+/// is asked for once more.
 pub async fn save(
     State(app): State<App>,
     signed_in: SignedIn,
     Form(typed): Form,
 ) -> Result<Response> {
-    let stored = &signed_in.shop;
-    let stored = [&*stored.name, stored.currency.as_str(), &*stored.time_zone];
-    let mut given = FIELDS.map(|name| typed.get(name));
-    // What was left alone stays as somebody else may have made it meanwhile.
-    for (index, name) in SEEN.into_iter().enumerate() {
-        if typed.some(name) == Some(given[index]) {
-            given[index] = stored[index];
-        }
+    let mut page = SettingsPage::of(&signed_in);
+    let (values, clashes) = Edited::of(&typed).merged(&page.seen);
+    page.values = values;
+    page.clashes = clashes.into_iter().filter(|clash| clash.both).collect();
+    if !page.clashes.is_empty() {
+        return Ok(frame::page(StatusCode::CONFLICT, &page));
     }
-    let shop = match Shop::parse(given[0], given[1], given[2]) {
+    let [name, currency, zone] = ["shop", "currency", "time_zone"].map(|name| page.values.of(name));
+    let shop = match Shop::parse(name, currency, zone) {
         Ok(shop) => shop,
-        Err(wrong) => {
-            let typed = (given[0], given[1], given[2]);
-            return Ok(show(&signed_in, typed, wrong, false));
+        Err((field, expected)) => {
+            page.wrong.add(field, "", expected);
+            return Ok(frame::page(StatusCode::UNPROCESSABLE_ENTITY, &page));
         }
     };
     let now = signed_in.visit.now();
     let of = |shop: &Shop| json!({ "name": shop.name, "currency": shop.currency, "time_zone": shop.time_zone });
     let changed = differences(&of(&signed_in.shop), &of(&shop));
-    let saved: std::result::Result<(), DbError> = app
+    let saved: std::result::Result<bool, DbError> = app
         .db
         .write(async move |tx| {
-            store::set_shop(tx, &shop, now).await?;
-            let object = ("shop", "shop");
-            store::note_change(tx, signed_in.doer(), "shop.changed", object, &changed).await
+            if !store::set_shop(tx, (&signed_in.shop, &shop), now).await? {
+                return Ok(false);
+            }
+            if !changed.is_empty() {
+                let object = ("shop", "shop");
+                store::note_change(tx, signed_in.doer(), "shop.changed", object, &changed).await?;
+            }
+            Ok(true)
         })
         .await;
-    saved?;
+    if !saved? {
+        let detail = "somebody else saved the settings in the same moment: send yours again";
+        page.wrong = Wrong::line(detail);
+        return Ok(frame::page(StatusCode::CONFLICT, &page));
+    }
     Ok(frame::done("/dashboard/settings", "saved"))
 }

@@ -1,6 +1,6 @@
 //! `/dashboard/setup`: the first run.
 
-use super::credentials::Shown;
+use super::shown::Shown;
 use crate::app::App;
 use crate::dashboard::accounts::{self, AccountError, Setup};
 use crate::dashboard::fields::Fields;
@@ -78,12 +78,8 @@ async fn link(app: &App, visit: &Visit, token: &str) -> Result<Option<String>> {
 fn gone(visit: &Visit) -> Response {
     let detail = "This setup link was used already or is older than a day. If the shop has an owner, sign in; \
         if not, start the server again: it prints a new link.";
-    frame::message(
-        visit,
-        StatusCode::GONE,
-        "This link was already used",
-        detail,
-    )
+    let title = "This link no longer works";
+    frame::message(visit, StatusCode::GONE, title, detail)
 }
 
 /// What was typed, checked.
@@ -129,7 +125,11 @@ pub async fn set_up(State(app): State<App>, visit: Visit, Form(typed): Form) -> 
     let signed_in = store::find_session(&mut app.db.read().await?, &hash).await?;
     let asked = Asked::new("/dashboard/credentials", now);
     let device = visit.device().clone();
-    let visit = Visit::new(signed_in, Some(shop), made.session.clone(), device, asked);
+    let key = match &signed_in {
+        Some((_, session)) => app.dashboard.form_key(session),
+        None => made.session.clone(),
+    };
+    let visit = Visit::new(signed_in, Some(shop), key, device, asked);
     let id = made.client_id.as_str();
     let mut response = Shown::new(&app, id, made.secret.expose(), Scopes::all())
         .response(&visit, "Your shop is ready");

@@ -223,14 +223,10 @@ struct PasswordPage<'a> {
 }
 
 fn gone(visit: &Visit) -> Response {
-    let detail = "This link was used already or is too old. Ask whoever runs the server for another one: \
-        tradepost users reset-password YOUR@EMAIL prints it.";
-    frame::message(
-        visit,
-        StatusCode::GONE,
-        "This link was already used",
-        detail,
-    )
+    let detail = "It was used, is too old, or was replaced by another one. Ask for a new one: the owner or an admin of the \
+        shop makes it on the page Team, and on the server tradepost users reset-password YOUR@EMAIL prints one.";
+    let title = "This link no longer works";
+    frame::message(visit, StatusCode::GONE, title, detail)
 }
 
 /// Whose link a token is, and its stored form.

@@ -10,7 +10,9 @@ use crate::dashboard::show::{Badge, When};
 use crate::dashboard::staff::{LinkKind, Staff, parse_email};
 use crate::dashboard::store;
 use crate::dashboard::visit::{Form, SignedIn};
+use crate::dashboard::wrong::Wrong;
 use crate::error::{Result, not_found};
+use crate::oauth::Scopes;
 use crate::oauth::flows::revoke::forget;
 use askama::Template;
 use axum::extract::State;
@@ -33,12 +35,21 @@ struct Row {
 struct TeamPage<'a> {
     frame: Frame,
     rows: Vec<Row>,
-    roles: Vec<(&'static str, &'static str)>,
-    explained: Vec<(&'static str, &'static str)>,
+    roles: Vec<(&'static str, &'static str, &'static str)>,
     /// Whether invitations can go by mail.
     mail: bool,
+    said: Said<'a>,
+}
+
+/// What its form holds, and what is said above it.
+#[derive(Debug, Default)]
+struct Said<'a> {
     email: &'a str,
-    wrong: &'a str,
+    /// The role that was chosen.
+    role: &'a str,
+    wrong: Wrong,
+    /// The account that has this email already.
+    taken: String,
     done: &'a str,
 }
 
@@ -50,24 +61,19 @@ fn state(staff: &Staff) -> Badge {
     })
 }
 
-/// The roles that somebody may give: none that may more than their own.
-fn roles(by: Role) -> Vec<(&'static str, &'static str)> {
+/// The roles that somebody may give, none that may more than their own, the least first: value, name and what it may.
+fn roles(by: Role) -> Vec<(&'static str, &'static str, &'static str)> {
     let roles = Role::ALL.into_iter().filter(|role| by.covers(*role)).rev();
-    roles.map(|role| (role.as_str(), role.shown())).collect()
+    roles
+        .map(|role| (role.as_str(), role.shown(), role.told()))
+        .collect()
 }
 
-/// What each of the roles that `role` may give may do.
-fn explained(role: Role) -> Vec<(&'static str, &'static str)> {
-    let roles = Role::ALL.into_iter().filter(|one| role.covers(*one));
-    roles.map(|role| (role.shown(), role.told())).collect()
-}
-
-async fn show(
-    app: &App,
-    signed_in: &SignedIn,
-    status: StatusCode,
-    (email, wrong, done): (&str, &str, &str),
-) -> Result<Response> {
+async fn show(app: &App, signed_in: &SignedIn, said: Said<'_>) -> Result<Response> {
+    let status = match said.wrong.is_empty() {
+        true => StatusCode::OK,
+        false => StatusCode::UNPROCESSABLE_ENTITY,
+    };
     let staff = store::list(&mut app.db.read().await?).await?;
     let (now, zone) = (signed_in.visit.now(), signed_in.shop.zone());
     let row = |one: &Staff| Row {
@@ -79,14 +85,11 @@ async fn show(
         signed_in: one.signed_in_at.map(|at| When::new(at, now, &zone)),
     };
     let page = TeamPage {
-        explained: explained(signed_in.staff.role),
         frame: Frame::new(&signed_in.visit, "Team"),
         rows: staff.iter().map(row).collect(),
         roles: roles(signed_in.staff.role),
         mail: app.config.smtp_url.is_some(),
-        email,
-        wrong,
-        done,
+        said,
     };
     Ok(frame::page(status, &page))
 }
@@ -100,7 +103,11 @@ pub async fn list(State(app): State<App>, signed_in: SignedIn) -> Result<Respons
         "disabled" => "The account is closed, and its sessions are ended.",
         _ => "",
     };
-    show(&app, &signed_in, StatusCode::OK, ("", "", done)).await
+    let said = Said {
+        done,
+        ..Said::default()
+    };
+    show(&app, &signed_in, said).await
 }
 
 #[derive(Template)]
@@ -113,15 +120,23 @@ struct MemberPage {
     codes: bool,
     signed_in: Option<When>,
     since: When,
-    roles: Vec<(&'static str, &'static str)>,
+    roles: Vec<(&'static str, &'static str, &'static str)>,
     mail: bool,
     /// Whether who looks may change this account.
     changes: bool,
     own: bool,
+    /// Whether they never signed in.
+    pending: bool,
+    wrong: Wrong,
+    done: &'static str,
 }
 
 /// `GET /dashboard/team/{id}`.
 pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) -> Result<Response> {
+    member(&app, &signed_in, id, Wrong::default()).await
+}
+
+async fn member(app: &App, signed_in: &SignedIn, id: String, wrong: Wrong) -> Result<Response> {
     let staff = store::find(&mut app.db.read().await?, &id).await?;
     let staff = staff.ok_or_else(|| not_found("member", &id))?;
     let (now, zone) = (signed_in.visit.now(), signed_in.shop.zone());
@@ -134,11 +149,24 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) ->
         since: When::new(staff.created_at, now, &zone),
         roles: roles(signed_in.staff.role),
         mail: app.config.smtp_url.is_some(),
-        changes: may_change(&signed_in, &staff) && staff.disabled_at.is_none(),
+        changes: may_change(signed_in, &staff) && staff.disabled_at.is_none(),
         own: staff.id.as_str() == signed_in.staff.id.as_str(),
+        pending: staff.signed_in_at.is_none(),
+        done: match signed_in.visit.done() {
+            "role" => {
+                "The role is changed. The invitation from before does not work any more: create another link for them."
+            }
+            "same" => "This is their role already: nothing is changed.",
+            _ => "",
+        },
+        wrong,
         id,
     };
-    Ok(frame::page(StatusCode::OK, &page))
+    let status = match page.wrong.is_empty() {
+        true => StatusCode::OK,
+        false => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    Ok(frame::page(status, &page))
 }
 
 /// Nobody changes themselves, or who may more than they.
@@ -241,16 +269,19 @@ pub async fn invite(
     signed_in: SignedIn,
     Form(typed): Form,
 ) -> Result<Response> {
-    let given = typed.get("email");
-    let refuse = StatusCode::UNPROCESSABLE_ENTITY;
-    let email = match parse_email(given) {
-        Ok(email) => email,
-        Err(wrong) => return show(&app, &signed_in, refuse, (given, wrong, "")).await,
+    let mut said = Said {
+        email: typed.get("email"),
+        role: typed.get("role"),
+        ..Said::default()
     };
-    let role = Role::parse(typed.get("role")).filter(|role| signed_in.staff.role.covers(*role));
-    let Some(role) = role else {
-        let wrong = "Choose one of the roles in the list.";
-        return show(&app, &signed_in, refuse, (given, wrong, "")).await;
+    let email = parse_email(said.email).map_err(|wrong| said.wrong.add("email", "Email", wrong));
+    let role = Role::parse(said.role).filter(|role| signed_in.staff.role.covers(*role));
+    if role.is_none() {
+        let wrong = "choose one of the list";
+        said.wrong.add("role", "Role", wrong);
+    }
+    let (Ok(email), Some(role)) = (email, role) else {
+        return show(&app, &signed_in, said).await;
     };
     let (mail, by, to, now) = (
         by_mail(&app, &typed),
@@ -273,8 +304,11 @@ pub async fn invite(
         Ok(Some(link)) => Ok(link_page(&app, &signed_in, &email, &link)),
         Ok(None) => Ok(frame::done("/dashboard/team", "invited")),
         Err(Refused::Account(AccountError::Taken(_))) => {
-            let wrong = "There is an account with this email already.";
-            show(&app, &signed_in, refuse, (given, wrong, "")).await
+            let known = store::find_by_email(&mut app.db.read().await?, &email).await?;
+            said.taken = known.map_or_else(String::new, |(staff, _)| staff.id.to_string());
+            let wrong = "there is an account with it already";
+            said.wrong.add("email", "Email", wrong);
+            show(&app, &signed_in, said).await
         }
         Err(refused) => refusal(&signed_in, refused),
     }
@@ -335,14 +369,20 @@ pub async fn role(
             let role = role.filter(|role| covers.covers(*role));
             let role = role.ok_or(Refused::NotYours)?;
             accounts::change_role(tx, by.doer(), staff.id.as_str(), role).await?;
-            Ok::<_, Refused>((staff.id, role))
+            Ok::<_, Refused>((staff, role))
         })
         .await;
     match changed {
-        Ok((id, role)) => {
+        Ok((staff, role)) => {
             // Here at once; other nodes hear of it when they look.
-            app.oauth.caps.set(id.as_str(), role.scopes());
-            Ok(frame::done("/dashboard/team", "role"))
+            app.oauth.caps.set(staff.id.as_str(), role.scopes());
+            let page = format!("/dashboard/team/{}", staff.id);
+            Ok(match staff.signed_in_at {
+                _ if staff.role == role => frame::done(&page, "same"),
+                // Their invitation ended: the page has the button for another link.
+                None => frame::done(&page, "role"),
+                Some(_) => frame::done("/dashboard/team", "role"),
+            })
         }
         Err(refused) => refusal(&signed_in, refused),
     }
@@ -355,7 +395,7 @@ pub async fn disable(
     Path(id): Path,
     Form(typed): Form,
 ) -> Result<Response> {
-    let (by, name) = (signed_in.clone(), typed.get("email").to_owned());
+    let (by, name, member_id) = (signed_in.clone(), typed.get("email").to_owned(), id.clone());
     let closed = app
         .db
         .write(async move |tx| {
@@ -364,18 +404,21 @@ pub async fn disable(
                 return Ok(None);
             }
             let ended = accounts::close(tx, by.doer(), staff.id.as_str()).await?;
-            Ok::<_, Refused>(Some(ended))
+            Ok::<_, Refused>(Some((staff.id, ended)))
         })
         .await;
     match closed {
-        Ok(Some(ended)) => {
+        Ok(Some((id, ended))) => {
+            // Here at once; other nodes hear of it when they look.
+            app.oauth.caps.set(id.as_str(), Scopes::NONE);
             forget(&app, &ended);
             app.nudge.send();
             Ok(frame::done("/dashboard/team", "disabled"))
         }
         Ok(None) => {
-            let detail = "the email that was typed is not that of the account: nothing was closed";
-            Err(Problem::new(&codes::INVALID_BODY, detail))
+            let mut wrong = Wrong::default();
+            wrong.add("email", "Email", "this is not theirs: nothing was closed");
+            member(&app, &signed_in, member_id, wrong).await
         }
         Err(refused) => refusal(&signed_in, refused),
     }

@@ -3,7 +3,7 @@
 use super::product_edit::{change, is_of_form, seen_version};
 use super::products::find;
 use crate::app::App;
-use crate::dashboard::edited::{Clash, Edited, Values};
+use crate::dashboard::edited::{Again, Clash, Edited, Values};
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::product_form::{price_field, price_keys, variant_patch, variant_values};
 use crate::dashboard::visit::{Form, SignedIn};
@@ -190,29 +190,19 @@ pub async fn update(
 
 /// The form once more: with what was typed, and with what is wrong or has changed meanwhile.
 fn again(page: VariantPage, edited: &Edited, problem: &Problem, seen: &str) -> Result<Response> {
-    let stale = problem.code() == &codes::PRECONDITION_FAILED;
-    let (mut values, clashes) = edited.merged(&page.seen);
+    let keys = sent_keys(&page.prices, &edited.typed);
+    let now = (page.seen, page.version);
+    let again = Again::of(problem, (edited, seen_version(seen)?), now, &keys);
+    let mut values = again.values;
     for name in ["option", "option.first", "option.second"] {
         values.set(name, edited.typed.of(name));
     }
     let page = VariantPage {
         values,
-        clashes: if stale { clashes } else { Vec::new() },
-        wrong: if stale {
-            Wrong::default()
-        } else {
-            Wrong::of(problem, &sent_keys(&page.prices, &edited.typed))
-        },
-        version: if stale {
-            page.version
-        } else {
-            seen_version(seen)?
-        },
-        seen: if stale {
-            page.seen
-        } else {
-            edited.seen.clone()
-        },
+        clashes: again.clashes,
+        wrong: again.wrong,
+        version: again.version,
+        seen: again.seen,
         ..page
     };
     Ok(frame::page(problem.status(), &page))
@@ -241,12 +231,25 @@ fn present(product: &Product) -> Vec<Value> {
 fn first_option(product: &Product, typed: &Values) -> Result<(ProductOption, (String, String))> {
     let [name, first, second] =
         ["option", "option.first", "option.second"].map(|field| typed.of(field).to_owned());
-    if [&name, &first, &second].iter().any(|text| text.is_empty()) || first == second {
-        let detail = format!(
-            "say by what the variants of {} differ, and what each of the two has of it",
-            product.title
+    let fault = |field: &str, detail: String| {
+        let at = format!("#/{field}");
+        Err(Problem::new(&codes::INVALID_BODY, detail.clone()).at(&at, "invalid", detail))
+    };
+    if name.is_empty() {
+        let detail = format!("say by what the variants of {} differ", product.title);
+        return fault("option", detail);
+    }
+    if first.is_empty() {
+        return fault(
+            "option.first",
+            format!("say what {name} the one there is has"),
         );
-        return Err(Problem::new(&codes::INVALID_BODY, detail));
+    }
+    if second.is_empty() || first == second {
+        return fault(
+            "option.second",
+            format!("say what other {name} the new one has"),
+        );
     }
     let values = vec![first.clone(), second.clone()];
     Ok((ProductOption { name, values }, (first, second)))

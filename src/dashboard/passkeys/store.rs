@@ -2,8 +2,8 @@
 
 use super::authenticator::{Credential, Use};
 use super::{Challenge, PASSKEYS_MAX, Passkey};
+use crate::dashboard::forms::store::use_once;
 use crate::dashboard::staff::StaffId;
-use crate::dashboard::store::use_once;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use platform::clock::Timestamp;

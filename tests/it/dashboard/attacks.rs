@@ -405,6 +405,37 @@ async fn every_answer_forbids_what_the_pages_do_not_need() {
     assert!(!CONTENT_SECURITY_POLICY.contains("unsafe"));
 }
 
+/// Where only forms are sent to, the browser's history leads all the same.
+#[tokio::test]
+async fn an_address_of_a_form_leads_to_the_page_above_it() {
+    let app = TestApp::start().await;
+    browser::set_up(&app).await;
+    let mut owner = Browser::new(&app);
+    owner.sign_in(OWNER, PASSWORD).await;
+    let is_page = |path: &str| {
+        routes()
+            .iter()
+            .any(|route| route.method == Method::GET && fill(route.path) == path)
+    };
+    let mut seen = 0;
+    for route in routes() {
+        let path = fill(route.path);
+        if is_page(&path) {
+            continue;
+        }
+        let led = owner.get(&path).await;
+        let place = led.header("location");
+        assert_eq!(led.status, 303, "{path}");
+        assert!(is_page(place) && path.starts_with(place), "{path}: {place}");
+        seen += 1;
+    }
+    assert!(seen > 20);
+    let led = owner.get("/dashboard/credentials/client_1/rotate").await;
+    assert_eq!(led.header("location"), "/dashboard/credentials/client_1");
+    let led = owner.get("/dashboard/security/totp/confirm?x=1").await;
+    assert_eq!(led.header("location"), "/dashboard/security");
+}
+
 #[tokio::test]
 async fn other_methods_and_bodies_are_refused() {
     let app = TestApp::start().await;

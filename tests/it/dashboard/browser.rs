@@ -183,6 +183,11 @@ pub fn between(text: &str, before: &str, after: &str) -> String {
     rest.split_once(after).unwrap().0.to_owned()
 }
 
+/// What a page says, without the frame around it.
+pub fn main_of(page: &str) -> String {
+    between(page, "<main", "</main>")
+}
+
 pub async fn setup_link(app: &TestApp) -> String {
     let link = accounts::setup_link(&app.db, app.clock.now())
         .await

@@ -246,21 +246,37 @@ async fn what_is_ticked_and_typed_is_checked() {
     let app = TestApp::start().await;
     let mut owner = owner(&app).await;
     let ids = made(&app, &[simple("A", 1000)]).await;
-    let nothing = owner.get(CHOOSE).await;
-    assert_eq!(nothing.status, 422);
-    assert!(nothing.text().contains("hoose products first"));
-    let gone = owner.get(&format!("{CHOOSE}?product=prod_gone")).await;
-    assert_eq!(gone.status, 422, "{}", gone.text());
+    for nobody in ["", "?product=prod_gone"] {
+        let nothing = owner.get(&format!("{CHOOSE}{nobody}")).await;
+        assert_eq!(browser::landed(&nothing), "/dashboard/products, none");
+        let list = owner.get("/dashboard/products").await.text();
+        assert!(list.contains("Tick the products that are to change first"));
+    }
 
     let mut fields = chosen(&mut owner, &ids, &[("price", "percent"), ("by", "x")]).await;
     let refused = send(&mut owner, CHOOSE, &fields).await;
     assert_eq!(refused.status, 422);
     let page = refused.text();
     assert!(
-        page.contains("Expected per cent") && page.contains("value=\"x\""),
+        page.contains("By: expected per cent")
+            && page.contains("value=\"x\"")
+            && page.contains("aria-describedby=\"wrong-by\"")
+            && page.contains("id=\"wrong-by\">Expected per cent"),
         "what was typed is kept: {page}"
     );
     assert_eq!(form(&page, CHOOSE).len(), fields.len());
+    let mut unticked = fields.clone();
+    unticked.retain(|(name, _)| name != "product");
+    set(&mut unticked, "by", "10");
+    let refused = send(&mut owner, CHOOSE, &unticked).await;
+    let page = refused.text();
+    assert_eq!(refused.status, 422);
+    assert!(
+        page.contains("Products: tick those that are to change")
+            && page.contains("value=\"10\"")
+            && page.contains(&format!("name=\"product\" value=\"{}\">", ids[0])),
+        "the list and what was typed stay: {page}"
+    );
     set(&mut fields, "by", "");
     set(&mut fields, "price", "");
     assert_eq!(send(&mut owner, CHOOSE, &fields).await.status, 422);
@@ -290,6 +306,63 @@ async fn what_is_ticked_and_typed_is_checked() {
     assert_eq!(read(&app, &ids[0]).await["version"], 1);
 }
 
+/// Ten per cent twice are twenty-one.
+#[tokio::test]
+async fn a_change_that_is_sent_again_is_not_done_again() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let ids = made(&app, &[simple("A", 1000)]).await;
+    let fields = chosen(&mut owner, &ids, &[("price", "percent"), ("by", "10,0")]).await;
+    let look = send(&mut owner, CHOOSE, &fields).await.text();
+    let change = form(&look, APPLY);
+    let change: Vec<(&str, String)> = change
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.clone()))
+        .collect();
+    let token = owner.form_token().await;
+    let same = [("sec-fetch-site", "same-origin")];
+    let done = owner.post_with(APPLY, &change, &token, &same).await;
+    assert!(words(&done.text()).contains("1 product is changed."));
+    let again = owner.post_with(APPLY, &change, &token, &same).await;
+    assert_eq!(again.status, 409);
+    assert!(again.text().contains("was taken then") && !again.text().contains("Preview these"));
+    let product = read(&app, &ids[0]).await;
+    assert_eq!(product["variants"][0]["prices"][0]["amount"], 1100);
+    let audit = owner.get("/dashboard/audit").await.text();
+    assert!(
+        audit.contains("price: 10.00\u{a0}USD → 11.00\u{a0}USD"),
+        "{audit}"
+    );
+}
+
+#[tokio::test]
+async fn it_is_told_why_a_price_stays_and_the_list_is_led_back_to() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let ids = made(&app, &[simple("A", 1000)]).await;
+    let mut fields = chosen(
+        &mut owner,
+        &ids,
+        &[("price", "amount"), ("by", "1"), ("currency", "EUR")],
+    )
+    .await;
+    set(
+        &mut fields,
+        "back",
+        "/dashboard/products?q=mug&status=draft",
+    );
+    let look = send(&mut owner, CHOOSE, &fields).await.text();
+    assert!(look.contains("</a>: it has no price in EUR"), "{look}");
+    let back = "href=\"/dashboard/products?q=mug&#38;status=draft\">Cancel";
+    assert!(look.contains(back), "{look}");
+    set(&mut fields, "back", "//evil.example/dashboard/products");
+    let look = send(&mut owner, CHOOSE, &fields).await.text();
+    assert!(
+        look.contains("href=\"/dashboard/products\">Cancel"),
+        "{look}"
+    );
+}
+
 #[tokio::test]
 async fn all_that_fit_the_filters_are_chosen_and_no_more_than_the_bound() {
     let app = TestApp::start().await;
@@ -315,9 +388,7 @@ async fn all_that_fit_the_filters_are_chosen_and_no_more_than_the_bound() {
     set(&mut fields, "by", "-5");
     let look = send(&mut owner, CHOOSE, &fields).await;
     let fields = form(&look.text(), APPLY);
-    let begun = std::time::Instant::now();
     let done = send(&mut owner, APPLY, &fields).await;
-    println!("200 products changed in {} ms", begun.elapsed().as_millis());
     assert!(words(&done.text()).contains("200 products are changed."));
     let api = app.client("products:read").await;
     let reduced = api

@@ -375,22 +375,39 @@ async fn a_file_of_products_is_looked_at_before_it_is_imported() {
     );
     let products = owner.get("/dashboard/products").await.text();
     assert!(products.contains("No products yet"));
-    let fields: Vec<(String, String)> = form(&page, path);
+    let apply = "/dashboard/products/import/apply";
+    let fields: Vec<(String, String)> = form(&page, apply);
     let fields: Vec<(&str, String)> = fields
         .iter()
         .map(|(name, value)| (name.as_str(), value.clone()))
         .collect();
-    let done = owner.upload(path, &fields, ("", b"")).await;
+    let token = owner.form_token().await;
+    let same = [("sec-fetch-site", "same-origin")];
+    let done = owner.post_with(apply, &fields, &token, &same).await;
     assert!(done.text().contains("Done."), "{}", done.text());
+    // Reloading the result does not count again.
+    let reloaded = owner.post_with(apply, &fields, &token, &same).await;
+    assert_eq!(reloaded.status, 409);
     let products = owner.get("/dashboard/products").await.text();
     assert!(products.contains(">Mug</a>") && products.contains("&#60;b&#62;"));
     let api = app.client("products:read").await;
     let mug = api.get("/v2/products?sku=M-1").await.json();
     assert_eq!(mug[0]["description"], "two\nlines");
     let again = owner.upload(path, &[], ("shop.csv", file.as_bytes())).await;
-    assert!(!again.text().contains("Import 2"), "they are there already");
+    let page = again.text();
+    assert!(!page.contains("Import 2"), "they are there already");
+    assert!(
+        !page.contains(">19.99\u{a0}USD<"),
+        "only what is new: {page}"
+    );
     let audit = owner.get("/dashboard/audit").await.text();
-    assert!(audit.contains("Products imported") && audit.contains("shop.csv"));
+    assert!(
+        audit.contains("Products import started")
+            && audit.contains("Products imported")
+            && audit.contains("2 added, 0 there already, 2 invalid")
+            && audit.contains("shop.csv"),
+        "{audit}"
+    );
     for (file, said) in [
         (&b""[..], "Choose a file"),
         (b"colour\nred\n", "There is no column"),
@@ -406,4 +423,5 @@ async fn a_file_of_products_is_looked_at_before_it_is_imported() {
     let larger = vec![b'x'; 2_000_000];
     let refused = owner.upload(path, &[], ("larger.csv", &larger)).await;
     assert_eq!(refused.status, 413);
+    assert!(refused.text().contains("tradepost import products FILE"));
 }

@@ -90,6 +90,33 @@ async fn requests_are_listed_filtered_and_explained() {
     assert_eq!(operator.get("/dashboard/requests").await.status, 403);
 }
 
+/// Whether its client takes compressed answers or not, the log says how long an answer is.
+#[tokio::test]
+async fn the_length_of_an_answer_is_told() {
+    let (app, mut owner) = started().await;
+    let api = app.client("products:read products:write").await;
+    for (number, coding) in ["identity", "gzip"].into_iter().enumerate() {
+        let product =
+            json!({ "title": format!("Teapot {number}"), "description": "iron ".repeat(500) });
+        let made = api
+            .request(axum::http::Method::POST, "/v2/products")
+            .header("accept-encoding", coding)
+            .json(&product)
+            .send()
+            .await;
+        assert_eq!(made.status, 201);
+        let told = made.headers.get("content-encoding");
+        assert_eq!(told.is_some(), coding == "gzip");
+        let id = made.header("x-request-id").to_owned();
+        let path = format!("/dashboard/requests/{id}");
+        until(&app, &mut owner, "/dashboard/requests", &id).await;
+        let page = owner.get(&path).await.text();
+        let bytes = browser::between(&page, "<dt>Response</dt><dd>", " bytes");
+        let bytes: usize = bytes.replace(',', "").parse().unwrap();
+        assert!((2_500..5_000).contains(&bytes), "{coding}: {bytes}");
+    }
+}
+
 #[tokio::test]
 async fn the_list_goes_on_behind_its_first_page() {
     let (app, mut owner) = started().await;

@@ -152,6 +152,57 @@ async fn a_form_that_shows_a_secret_is_taken_once() {
     assert_eq!(statuses, [200, 409, 409, 409, 409, 409, 409, 409]);
 }
 
+/// The session goes on under another token then: the forms of its pages are still known.
+#[tokio::test]
+async fn a_form_is_taken_once_also_when_the_password_was_asked_for_with_it() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app, MINUTES_5).await;
+    let same = [("sec-fetch-site", "same-origin")];
+    let (token, elsewhere) = (owner.form_token().await, owner.form_token().await);
+    let form = new_client(Some(PASSWORD));
+    let made = owner.post_with(NEW, &form, &token, &same).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    for later in [Duration::ZERO, MINUTES_5] {
+        app.clock.advance(later);
+        let again = owner.post_with(NEW, &form, &token, &same).await;
+        assert_eq!(again.status, 409);
+        assert!(again.text().contains("sent before and was taken then"));
+    }
+    let list = owner.get("/dashboard/credentials").await.text();
+    assert_eq!(list.matches("Shop &#34;front&#34;").count(), 1);
+    // A form that was open in another tab meanwhile.
+    let theme = [("theme", "dark".to_owned())];
+    let sent = owner
+        .post_with("/dashboard/account/theme", &theme, &elsewhere, &same)
+        .await;
+    assert_eq!(sent.status, 303, "{}", sent.text());
+    // One of a session that is over: that it was taken is known, and no other is.
+    owner.post("/dashboard/sign-out", &[]).await;
+    owner.sign_in(OWNER, PASSWORD).await;
+    let again = owner.post_with(NEW, &form, &token, &same).await;
+    assert_eq!(again.status, 409);
+    let sent = owner
+        .post_with("/dashboard/account/theme", &theme, &elsewhere, &same)
+        .await;
+    assert_eq!(sent.status, 403);
+}
+
+/// What was refused was not taken: reloading it says again what is wrong.
+#[tokio::test]
+async fn a_form_that_was_refused_may_be_sent_again() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app, Duration::ZERO).await;
+    let same = [("sec-fetch-site", "same-origin")];
+    let token = owner.form_token().await;
+    let nameless = [("scope", "products:read".to_owned())];
+    for _ in 0..2 {
+        let refused = owner.post_with(NEW, &nameless, &token, &same).await;
+        assert_eq!(refused.status, 422, "{}", refused.text());
+    }
+    let made = owner.post_with(NEW, &new_client(None), &token, &same).await;
+    assert_eq!(made.status, 200);
+}
+
 #[tokio::test]
 async fn what_is_refused_after_the_password_was_given_keeps_the_session() {
     let app = TestApp::start().await;

@@ -79,7 +79,13 @@ async fn without_a_mailer_an_invitation_is_shown_once() {
     );
     let again = owner.post(INVITE, &form).await;
     assert_eq!(again.status, 422);
-    assert!(again.text().contains("account with this email already"));
+    let page = again.text();
+    let path = path_of(&mut owner, "kim@example.com").await;
+    assert!(
+        page.contains("Email: there is an account with it already")
+            && page.contains(&format!("<a href=\"{path}\">Open that account</a>")),
+        "{page}"
+    );
     let (mut kim, done) = choose(&app, &link, PASSWORD).await;
     assert_eq!(done.status, 303);
     assert_eq!(kim.get("/dashboard/orders").await.status, 200);
@@ -261,8 +267,21 @@ async fn a_link_from_before_another_role_is_worth_nothing() {
     let mut owner = owner(&app).await;
     let link = browser::invite(&app, "kim@example.com", Role::Operator).await;
     let path = path_of(&mut owner, "kim@example.com").await;
+    let page = owner.get(&path).await.text();
+    assert!(page.contains("This ends the link that they were invited by"));
+    // The role that they have is no change.
+    let same = fields(&[("role", "operator")]);
+    owner.post(&format!("{path}/role"), &same).await;
+    assert_eq!(Browser::new(&app).get(&link).await.status, 200);
     let made = fields(&[("role", "owner")]);
-    assert_eq!(owner.post(&format!("{path}/role"), &made).await.status, 303);
+    let changed = owner.post(&format!("{path}/role"), &made).await;
+    assert_eq!(browser::landed(&changed), format!("{path}, role"));
+    let page = owner.get(&path).await.text();
+    assert!(
+        page.contains("The invitation from before does not work any more")
+            && page.contains("Create another link"),
+        "{page}"
+    );
     let token = link.split("token=").nth(1).unwrap().to_owned();
     let form = [("token", token), ("password", PASSWORD.to_owned())];
     let mut thief = Browser::new(&app);
@@ -428,6 +447,85 @@ async fn a_form_that_comes_after_the_session_says_that_nothing_was_saved() {
 }
 
 #[tokio::test]
+async fn what_was_typed_outlives_the_session() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let token = owner.form_token().await;
+    owner.cookies.remove("__Host-tradepost");
+    let path = "/dashboard/products/new";
+    let form = fields(&[
+        ("title", "Teapot \"Nº 7\""),
+        ("sku", "TEAPOT-7"),
+        ("description", "One line,\r\nanother <one>."),
+        ("status", "draft"),
+    ]);
+    let ours = [("sec-fetch-site", "same-origin")];
+    let over = owner.post_with(path, &form, &token, &ours).await;
+    assert_eq!(over.status, 403);
+    let text = over.text();
+    assert!(text.contains("You are signed out") && text.contains("href=\"/dashboard/sign-in\""));
+    // Signed in again in another tab, it is sent from here: the browser's forms are new ones since.
+    owner.sign_in(OWNER, PASSWORD).await;
+    let kept = |page: &str| -> Vec<(String, String)> {
+        let inputs = page.split("<input type=\"hidden\" name=\"").skip(1);
+        let plain = |text: &str| {
+            text.replace("&#34;", "\"")
+                .replace("&#60;", "<")
+                .replace("&#62;", ">")
+        };
+        let field = |input: &str| {
+            let name = input.split('"').next().unwrap().to_owned();
+            (name, plain(&browser::between(input, "value=\"", "\"")))
+        };
+        inputs.map(field).collect()
+    };
+    let send = async |owner: &mut Browser, page: &str| {
+        let all = kept(page);
+        let token = all
+            .iter()
+            .find(|(name, _)| name == "form")
+            .unwrap()
+            .1
+            .clone();
+        let form: Vec<(&str, String)> = all
+            .iter()
+            .filter(|(name, _)| name != "form")
+            .map(|(name, value)| (name.as_str(), value.clone()))
+            .collect();
+        owner.post_with(path, &form, &token, &ours).await
+    };
+    let asked = send(&mut owner, &browser::main_of(&text)).await;
+    assert_eq!(asked.status, 403);
+    assert!(
+        asked.text().contains(&format!("send it as {OWNER}?")),
+        "{}",
+        asked.text()
+    );
+    let made = send(&mut owner, &browser::main_of(&asked.text())).await;
+    assert_eq!(made.status, 303, "{}", made.text());
+    let page = owner.get(made.header("location")).await.text();
+    assert!(page.contains("Teapot &#34;Nº 7&#34;") && page.contains("another &#60;one&#62;."));
+
+    // Nobody else's page brings a form along, and no page shows a password.
+    let foreign = [("sec-fetch-site", "cross-site")];
+    let refused = owner.post_with(path, &form, &token, &foreign).await;
+    assert_eq!(refused.status, 403);
+    assert!(!refused.text().contains("TEAPOT-7"));
+    let secret = fields(&[
+        ("password", "a long passphrase"),
+        ("new_password", "another one"),
+    ]);
+    let refused = owner
+        .post_with("/dashboard/security/password", &secret, &token, &ours)
+        .await;
+    assert!(
+        !refused.text().contains("another one"),
+        "{}",
+        refused.text()
+    );
+}
+
+#[tokio::test]
 async fn a_closed_account_is_out_at_once_and_a_reset_link_replaces_a_password() {
     let app = TestApp::start().await;
     let mut owner = owner(&app).await;
@@ -447,6 +545,7 @@ async fn a_closed_account_is_out_at_once_and_a_reset_link_replaces_a_password() 
     let close = format!("{path}/disable");
     let mistyped = owner.post(&close, &fields(&[("email", "kim")])).await;
     assert_eq!(mistyped.status, 422, "{}", mistyped.text());
+    assert!(mistyped.text().contains("aria-describedby=\"wrong-email\""));
     assert_eq!(again.get("/dashboard").await.status, 200);
     let closed = owner
         .post(&close, &fields(&[("email", "KIM@example.com")]))

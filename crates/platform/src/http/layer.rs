@@ -110,6 +110,7 @@ impl Stack {
         );
         let compressed = router
             .clone()
+            .layer(axum::middleware::map_response(note_length))
             .layer(CompressionLayer::new().compress_when(worth_it))
             .layer(RequestDecompressionLayer::new());
         let log = log.map(|(out, recent)| RequestLog::start(out, recent));
@@ -263,7 +264,10 @@ impl Stack {
             .extensions()
             .get::<LoggedCode>()
             .map_or("-", |code| code.0);
-        let bytes = response.body().size_hint().exact().unwrap_or(0);
+        // Nobody knows yet how short compression makes it.
+        let plain = response.extensions().get::<PlainLength>();
+        let bytes = response.body().size_hint().exact();
+        let bytes = bytes.or(plain.map(|plain| plain.0)).unwrap_or(0);
         // Every value is ours or a checked token: nothing needs escaping but the method, which hyper
         // has limited to RFC 9110 token characters.
         log.write(format_args!(
@@ -298,6 +302,17 @@ impl Stack {
             made
         })
     }
+}
+
+/// Bytes of a body before it is compressed.
+#[derive(Clone, Copy)]
+struct PlainLength(u64);
+
+async fn note_length(mut response: Response) -> Response {
+    if let Some(length) = response.body().size_hint().exact() {
+        response.extensions_mut().insert(PlainLength(length));
+    }
+    response
 }
 
 fn request_id(headers: &HeaderMap) -> Arc<str> {

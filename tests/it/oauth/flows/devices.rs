@@ -92,8 +92,14 @@ async fn a_device_is_let_in_from_elsewhere() {
         );
         assert_refused(&poll(&app, &visited, device).await, 400, "slow_down");
         let done = decide(&mut owner, code, "allow", "orders:read products:read").await;
-        assert_eq!(done.status, 200, "{}", done.text());
-        assert!(done.text().contains("is connected"), "{}", done.text());
+        assert_eq!(
+            browser::landed(&done),
+            "/device, connected",
+            "{}",
+            done.text()
+        );
+        let page = owner.get("/device").await.text();
+        assert!(page.contains("The device is connected"), "{page}");
         let reply = poll(&app, &visited, device).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         assert_eq!(
@@ -144,7 +150,8 @@ async fn a_device_is_refused() {
     let (device, code) = codes(&app, &visited, "").await;
     let reply = decide(&mut owner, &code, "allow", "").await;
     assert_eq!(reply.status, 422, "nothing is ticked");
-    assert_eq!(decide(&mut owner, &code, "deny", "").await.status, 200);
+    let denied = decide(&mut owner, &code, "deny", "").await;
+    assert_eq!(browser::landed(&denied), "/device, refused");
     assert_refused(&poll(&app, &visited, &device).await, 400, "access_denied");
     let late = decide(&mut owner, &code, "allow", "orders:read").await;
     assert_eq!(late.status, 422, "it waits no more");
@@ -165,7 +172,7 @@ async fn of_two_who_decide_at_once_one_does() {
     );
     let good = [one.status, two.status]
         .iter()
-        .filter(|s| **s == 200)
+        .filter(|s| **s == 303)
         .count();
     assert_eq!(good, 1, "{} {}", one.status, two.status);
     assert_eq!(poll(&app, &visited, &device).await.status, 200);
@@ -217,7 +224,7 @@ async fn what_must_not_work_with_devices() {
     let mut reader = browser::member(&app, "reader@example.com", Role::ReadOnly).await;
     let (device, code) = codes(&app, &visited, "").await;
     let all = "orders:read orders:write users:write";
-    assert_eq!(decide(&mut reader, &code, "allow", all).await.status, 200);
+    assert_eq!(decide(&mut reader, &code, "allow", all).await.status, 303);
     let reply = poll(&app, &visited, &device).await;
     assert_eq!(reply.json()["scope"], "orders:read");
     // A form from elsewhere decides nothing, and neither does a link.

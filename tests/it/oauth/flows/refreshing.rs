@@ -258,7 +258,6 @@ async fn what_was_allowed_and_never_fetched_ends_nothing_else() {
     assert_eq!(left, 1, "those that nobody came for are gone");
 }
 
-/// RFC 9449 §5: who has no secret is known by the key.
 /// RFC 9449 §10: the app says with the request which key will show the code.
 #[tokio::test]
 async fn a_code_that_is_bound_to_a_key_is_exchanged_with_it_alone() {
@@ -285,6 +284,7 @@ async fn a_code_that_is_bound_to_a_key_is_exchanged_with_it_alone() {
     assert_eq!(error.as_deref(), Some("invalid_request"));
 }
 
+/// RFC 9449 §5: who has no secret is known by the key.
 #[tokio::test]
 async fn the_refresh_tokens_of_a_public_client_are_bound_to_the_key_of_its_first_proof() {
     let (app, mut owner, _) = shop().await;
