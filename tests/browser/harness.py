@@ -27,6 +27,9 @@ PASSWORD = "correct horse battery"
 START_S = 60
 # A desktop, a telephone, and the narrowest window that must not scroll sideways (WCAG 2.2, 1.4.10).
 WIDE, NARROW, NARROWEST = 1280, 390, 320
+WIDER_THAN_THEIR_BOX = """[...document.querySelectorAll('.scroll')]
+  .filter(list => list.scrollWidth > list.clientWidth)
+  .map(list => `${list.ariaLabel}: ${list.scrollWidth} in ${list.clientWidth} px`)"""
 CHROMIUM_FLAGS = [
     "--disable-gpu",
     "--disable-quic",
@@ -177,11 +180,19 @@ class BrowserTest(unittest.TestCase):
                 path = PICTURES / f"{name}-{scheme}-{width}.png"
                 self.page.screenshot(path=path, full_page=whole)
                 self.judge(f"{name}, {scheme}, {width} px")
+                if width < WIDE:
+                    self.fits(name, width)
         self.page.set_viewport_size({"width": NARROWEST, "height": 900})
-        wide = self.page.evaluate("document.documentElement.scrollWidth")
-        self.assertLessEqual(wide, NARROWEST, f"{name} scrolls sideways")
+        self.fits(name, NARROWEST)
         self.page.set_viewport_size({"width": WIDE, "height": 900})
         self.page.emulate_media(color_scheme="light")
+
+    def fits(self, name, width):
+        """Neither the page nor a list in it scrolls sideways at this width, which the window has."""
+        wide = self.page.evaluate("document.documentElement.scrollWidth")
+        self.assertLessEqual(wide, width, f"{name} scrolls sideways")
+        lists = self.page.evaluate(WIDER_THAN_THEIR_BOX)
+        self.assertEqual(lists, [], f"{name} has lists that scroll sideways at {width} px")
 
     def judge(self, where):
         found = Axe().run(self.page).response["violations"]

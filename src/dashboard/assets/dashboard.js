@@ -71,6 +71,15 @@ addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
 
+// Where rows become cards (parts.css), some browsers forget that they are rows of a table unless told.
+const ROLES = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
+const tellRoles = (root) => {
+  for (const part of root.querySelectorAll("table.stack, .stack :is(thead, tbody, tr, th, td)")) {
+    part.setAttribute("role", ROLES[part.tagName] ?? (part.scope === "col" ? "columnheader" : "rowheader"));
+  }
+};
+tellRoles(document);
+
 // The request log goes on by itself while it is followed.
 const ROWS_MAX = 200;
 for (const button of document.querySelectorAll("[data-live]")) {
@@ -90,6 +99,7 @@ for (const button of document.querySelectorAll("[data-live]")) {
     source.addEventListener("message", (event) => {
       document.querySelector("[data-empty]")?.remove();
       rows.insertAdjacentHTML("afterbegin", event.data);
+      tellRoles(rows.parentNode.parentNode);
       while (rows.rows.length > ROWS_MAX) rows.deleteRow(-1);
     });
     // While the browser tries again the state is another.

@@ -17,6 +17,7 @@ const sheet = (content, opener) => {
   Object.assign(close, { type: "button", className: "quiet close", textContent: "Close" });
   close.addEventListener("click", () => dialog.close());
   dialog.append(close, ...content);
+  tellRoles(dialog);
   const title = dialog.querySelector("h1");
   if (title) {
     title.id = "sheet-title";

@@ -118,7 +118,7 @@ async fn jobs_are_paged_newest_first() {
     done.unwrap();
     let first = owner.get("/dashboard/jobs").await.text();
     assert_eq!(first.matches(">job_").count(), 25);
-    assert!(first.contains("<td class=\"amount\">30</td>"), "{first}");
+    assert!(first.contains("data-label=\"Jobs\">30</td>"), "{first}");
     let next = browser::between(&first, "href=\"/dashboard/jobs?cursor=", "\"");
     let next = format!("/dashboard/jobs?cursor={}", next.replace("&#38;", "&"));
     let second = owner.get(&next).await.text();
