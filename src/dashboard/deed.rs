@@ -1,6 +1,6 @@
 //! What the audit log says of a change beside its name. No I/O, no clock.
 
-use super::show::money;
+use super::show::{money, words};
 use crate::money::Currency;
 use serde_json::Value;
 
@@ -14,6 +14,54 @@ const FOLLOWS: [&str; 6] = ["version", "updated_at", "price", "sku", "inventory"
 const VARIANT_FOLLOWS: [&str; 3] = ["price", "lowest_price_30d", "inventory"];
 /// What makes a price row another one.
 const TERMS: [&str; 5] = ["currency", "min_quantity", "group", "starts_at", "ends_at"];
+
+/// What people call a deed; those that are plain by themselves are called by their words.
+pub fn name(action: &str) -> String {
+    let name = match action {
+        "client.changed" => "Credentials changed",
+        "client.created" => "Credentials created",
+        "client.flows_changed" => "OAuth settings changed",
+        "client.keys_set" => "Public keys set",
+        "client.registered" => "App registered itself",
+        "client.revoked" => "Credentials revoked",
+        "client.rotated" => "Secret rotated",
+        "client.tried" => "Token for trying made",
+        "device.refused" => "Device refused",
+        "grant.created" => "App connected",
+        "grant.revoked" => "App disconnected",
+        "grant.reuse_detected" => "App disconnected: a used token came again",
+        "shop.changed" => "Settings changed",
+        "shop.set_up" => "Shop set up",
+        "staff.code_refused" => "Code refused",
+        "staff.codes_turned_off" => "Two-factor turned off",
+        "staff.codes_turned_on" => "Two-factor turned on",
+        "staff.confirmed" => "Identity confirmed",
+        "staff.disabled" => "Account closed",
+        "staff.invited" => "Teammate invited",
+        "staff.made_admin" => "Role changed to Admin",
+        "staff.made_developer" => "Role changed to Developer",
+        "staff.made_operator" => "Role changed to Operator",
+        "staff.made_owner" => "Role changed to Owner",
+        "staff.made_read_only" => "Role changed to Read only",
+        "staff.passkey_added" => "Passkey added",
+        "staff.passkey_removed" => "Passkey removed",
+        "staff.passkeys_removed" => "All passkeys removed",
+        "staff.password_changed" => "Password changed",
+        "staff.password_chosen" => "Password chosen by a link",
+        "staff.recovery_code_used" => "Recovery code used",
+        "staff.recovery_codes_made" => "Recovery codes made",
+        "staff.reopened" => "Account opened again",
+        "staff.reset_asked" => "Link for a password asked for",
+        "staff.session_ended" => "Session ended",
+        "staff.sessions_ended" => "Other sessions ended",
+        "staff.sign_in_refused" => "Sign-in refused",
+        "staff.signed_in" => "Signed in",
+        "staff.signed_in_by_passkey" => "Signed in by a passkey",
+        "staff.signed_out" => "Signed out",
+        other => return words(other),
+    };
+    name.to_owned()
+}
 
 /// `detail` within its bound.
 pub fn bounded(detail: &str) -> String {

@@ -14,7 +14,6 @@ use super::visit::{
 };
 use crate::app::App;
 use crate::error::Result;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -74,10 +73,16 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
 
 /// The answer to somebody who looks.
 async fn visited(gate: &Gate, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
+    // Before anything is looked up: a body can take its time, and who sends it may be closed out meanwhile.
+    let sent = match parts.method {
+        Method::POST => Some(Sent::read(&parts, std::mem::take(&mut body)).await),
+        _ => None,
+    };
     match visit_of(&gate.app, &parts).await {
         Ok((mut visit, mut cookie)) => {
-            let entered = enter(gate, (&mut visit, &mut cookie), (parts, body), next).await;
+            let request = Request::from_parts(parts, body);
+            let entered = enter(gate, (&mut visit, &mut cookie), (request, sent), next).await;
             let mut response = match entered {
                 Ok(response) => response,
                 Err(problem) => problem.into_response(),
@@ -160,13 +165,9 @@ fn asked(request: &Parts, now: Timestamp) -> Asked {
 async fn enter(
     gate: &Gate,
     (visit, cookie): (&mut Visit, &mut Option<HeaderValue>),
-    (mut parts, mut body): (Parts, Body),
+    (mut request, sent): (Request, Option<Result<Sent>>),
     next: Next,
 ) -> Result<Response> {
-    let sent = match parts.method {
-        Method::POST => Some(Sent::read(&parts, std::mem::take(&mut body)).await),
-        _ => None,
-    };
     if let Some(least) = gate.needs.role() {
         let Some(staff) = visit.staff() else {
             return to_sign_in(gate, visit, sent.map(Result::ok)).await;
@@ -182,8 +183,8 @@ async fn enter(
         }
     }
     let Some(sent) = sent.transpose()? else {
-        parts.extensions.insert(visit.clone());
-        return Ok(next.run(Request::from_parts(parts, body)).await);
+        request.extensions_mut().insert(visit.clone());
+        return Ok(next.run(request).await);
     };
     if let Some(refusal) = sent.refusal(&gate.app, visit, gate.once).await? {
         return Ok(refusal);
@@ -195,9 +196,8 @@ async fn enter(
             Confirmed::Asked(response) => return Ok(response),
         }
     }
-    parts.extensions.insert(visit.clone());
-    parts.extensions.insert(Form(sent.fields.clone()));
-    let request = Request::from_parts(parts, body);
+    request.extensions_mut().insert(visit.clone());
+    request.extensions_mut().insert(Form(sent.fields.clone()));
     match gate.once {
         true => run_once(gate, visit, &sent, (request, next)).await,
         false => Ok(next.run(request).await),

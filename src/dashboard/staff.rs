@@ -249,7 +249,7 @@ pub fn check_password(password: &str, email: &str) -> Result<(), &'static str> {
     } else if characters.len() < 5 {
         Err("Use more than four different characters.")
     } else if local.len() > 3 && folded.contains(&local) {
-        Err("Leave your email address out of the password.")
+        Err("Leave your email address, and the part of it before the @, out of the password.")
     } else {
         Ok(())
     }

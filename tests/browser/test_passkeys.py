@@ -63,7 +63,7 @@ class Passkeys(SignedIn):
         page.get_by_role("button", name="Sign in with a passkey").click()
         page.get_by_role("heading", name="Orders").wait_for()
         page.goto("/dashboard/audit")
-        page.get_by_text("Staff signed in by passkey").first.wait_for()
+        page.get_by_text("Signed in by a passkey").first.wait_for()
 
         page.goto("/dashboard/security")
         if LOOKS:

@@ -60,6 +60,9 @@ async fn a_setup_that_is_sent_again_is_told_that_it_was_taken() {
     let again = browser.post_with(path, &form, &token, &same).await;
     assert_eq!(again.status, 409);
     assert!(again.text().contains("was taken then"), "{}", again.text());
+    let gone = browser.get(&link).await;
+    assert_eq!(gone.status, 410);
+    assert!(gone.text().contains("you are signed in") && gone.text().contains("rotate it"));
     // The page of the credentials belongs to the session that began with it.
     let theme = [("theme", "dark".to_owned())];
     let shown = browser::between(&done.text(), "name=\"form\" value=\"", "\"");
@@ -135,7 +138,7 @@ async fn what_is_wrong_with_a_setup_is_said_and_nothing_is_lost() {
         (
             "password",
             "owner-owner-owner",
-            "Leave your email address out",
+            "Leave your email address, and the part of it before the @, out",
         ),
         ("shop", " ", "name of 1 to 100"),
         ("currency", "usd", "one of the currencies"),

@@ -2,9 +2,10 @@
 
 use super::{next_link, page_of};
 use crate::app::App;
+use crate::dashboard::deed::name;
 use crate::dashboard::fields::{Fields, encode};
 use crate::dashboard::frame::{self, Frame};
-use crate::dashboard::show::{When, words};
+use crate::dashboard::show::When;
 use crate::dashboard::store::{self, Deed, Sought};
 use crate::dashboard::visit::SignedIn;
 use crate::error::Result;
@@ -83,7 +84,7 @@ pub async fn list(
         Row {
             at: When::new(deed.at, now, &zone),
             who: deed.who.clone(),
-            what: words(&deed.action),
+            what: name(&deed.action),
             object: known.map_or_else(|| deed.object_id.clone(), |one| one.email.clone()),
             link: match deed.object_type.as_str() {
                 "order" => format!("/dashboard/orders/{}", deed.object_id),

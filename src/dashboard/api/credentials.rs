@@ -332,7 +332,7 @@ fn secret_rows(client: &ListedClient, now: Timestamp, zone: &TimeZone) -> Vec<Se
             }),
             created: When::new(secret.created_at, now, zone),
             ends: secret.expires_at.map(|end| {
-                let left = (end.micros() - now.micros()) / 60_000_000;
+                let left = (end.micros() - now.micros() + 59_999_999) / 60_000_000;
                 (When::new(end, now, zone), countdown(left))
             }),
             used: secret.last_used_at.map(|at| When::new(at, now, zone)),
@@ -354,8 +354,8 @@ fn countdown(minutes: i64) -> String {
     match minutes {
         ..=0 => "over".to_owned(),
         1..=90 => format!("{minutes} min left"),
-        91..=2_880 => format!("{} h left", minutes / 60),
-        _ => format!("{} days left", minutes / 1_440),
+        91..=2_880 => format!("{} h left", (minutes + 30) / 60),
+        _ => format!("{} days left", (minutes + 720) / 1_440),
     }
 }
 

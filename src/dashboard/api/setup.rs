@@ -76,8 +76,16 @@ async fn link(app: &App, visit: &Visit, token: &str) -> Result<Option<String>> {
 }
 
 fn gone(visit: &Visit) -> Response {
-    let detail = "This setup link was used already or is older than a day. If the shop has an owner, sign in; \
-        if not, start the server again: it prints a new link.";
+    let detail = match visit.staff() {
+        Some(_) => {
+            "The shop is set up, and you are signed in. The secret of its first credentials was shown once: if you did not \
+            copy it, rotate it on the page API credentials."
+        }
+        None => {
+            "This setup link was used already or is older than a day. If the shop has an owner, sign in; if not, start the \
+            server again: it prints a new link."
+        }
+    };
     let title = "This link no longer works";
     frame::message(visit, StatusCode::GONE, title, detail)
 }

@@ -3,6 +3,7 @@
 use super::browser::{self, Browser, OWNER, PASSWORD};
 use crate::app::TestApp;
 use axum::http::Method;
+use http_body_util::channel::Channel;
 use std::time::Duration;
 use tradepost::dashboard::{CONTENT_SECURITY_POLICY, Needs, Role, routes};
 
@@ -403,6 +404,41 @@ async fn every_answer_forbids_what_the_pages_do_not_need() {
     }
     assert!(CONTENT_SECURITY_POLICY.contains("frame-ancestors 'none'"));
     assert!(!CONTENT_SECURITY_POLICY.contains("unsafe"));
+}
+
+/// A body may take its time: what counts is who its sender is when it is there.
+#[tokio::test]
+async fn a_form_that_is_held_back_is_not_taken_from_who_was_closed_out_meanwhile() {
+    let app = TestApp::start().await;
+    browser::set_up(&app).await;
+    let mut admin = browser::member(&app, "adm@example.com", Role::Admin).await;
+    let token = admin.form_token().await;
+    let form = format!("form={token}&name=Held&scope=products%3Aread");
+    let (mut release, held) = Channel::<axum::body::Bytes>::new(1);
+    let request = axum::http::Request::post("/dashboard/credentials/new")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("sec-fetch-site", "same-origin")
+        .header("cookie", admin.cookie_header())
+        .body(axum::body::Body::new(held))
+        .unwrap();
+    let address = std::net::IpAddr::from([127, 0, 0, 1]);
+    let stack = app.stack.clone();
+    let sent = tokio::spawn(async move { stack.handle(request, address).await });
+    // Long enough to have looked who sends it, if it did that first.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let now = app.clock.now();
+    let closed = app.db.write(async move |tx| {
+        tradepost::dashboard::accounts::disable(tx, "adm@example.com", now).await
+    });
+    closed.await.unwrap();
+    release.send_data(form.into()).await.unwrap();
+    drop(release);
+    let answer = sent.await.unwrap();
+    assert_ne!(answer.status(), 200);
+    let mut owner = Browser::new(&app);
+    owner.sign_in(OWNER, PASSWORD).await;
+    let list = owner.get("/dashboard/credentials").await.text();
+    assert!(!list.contains("Held"), "{list}");
 }
 
 /// Where only forms are sent to, the browser's history leads all the same.

@@ -76,7 +76,7 @@ async fn credentials_are_made_rotated_and_revoked() {
         (token(&secret).await.status, token(&second).await.status),
         (200, 200)
     );
-    assert!(owner.get(&page).await.text().contains("59 min left"));
+    assert!(owner.get(&page).await.text().contains("60 min left"));
     app.clock.advance(Duration::from_secs(3600));
     assert_eq!(
         (token(&secret).await.status, token(&second).await.status),
@@ -110,10 +110,10 @@ async fn credentials_are_made_rotated_and_revoked() {
     );
     let audit = owner.get("/dashboard/audit").await.text();
     for deed in [
-        "Client created",
-        "Client rotated",
-        "Client revoked",
-        "Staff signed in",
+        "Credentials created",
+        "Secret rotated",
+        "Credentials revoked",
+        "Signed in",
         "Shop set up",
     ] {
         assert!(audit.contains(deed), "{deed}");
@@ -221,7 +221,7 @@ async fn a_request_is_tried_with_a_short_token_and_without_a_secret() {
             .get("/dashboard/audit")
             .await
             .text()
-            .contains("Client tried")
+            .contains("Token for trying made")
     );
 
     for (client, expected) in [("cli_nobody", 404), ("", 404)] {
@@ -403,7 +403,7 @@ async fn public_keys_are_registered_and_shown_and_end_the_secrets() {
         json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret });
     assert_eq!(app.anonymous().post("/oauth/token", body).await.status, 401);
     let audit = owner.get("/dashboard/audit").await.text();
-    assert!(audit.contains("Client keys set"));
+    assert!(audit.contains("Public keys set"));
 }
 
 #[tokio::test]

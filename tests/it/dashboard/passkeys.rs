@@ -185,7 +185,7 @@ async fn a_passkey_signs_in_without_a_password() {
     let home = browser.get("/dashboard").await;
     assert!(home.status == 200 && home.text().contains(OWNER));
     let audit = browser.get("/dashboard/audit").await.text();
-    for deed in ["Staff passkey added", "Staff signed in by passkey"] {
+    for deed in ["Passkey added", "Signed in by a passkey"] {
         assert!(audit.contains(deed), "{deed} in {audit}");
     }
     assert!(
@@ -494,7 +494,7 @@ async fn the_operator_removes_them_all() {
             .get("/dashboard/audit")
             .await
             .text()
-            .contains("Staff passkeys removed")
+            .contains("All passkeys removed")
     );
 }
 

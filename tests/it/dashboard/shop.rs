@@ -55,7 +55,7 @@ async fn the_shop_is_changed_and_shown_everywhere_at_once() {
     assert!(home.contains("EUR"), "{home}");
     let audit = owner.get("/dashboard/audit").await.text();
     assert!(
-        audit.contains("Shop changed")
+        audit.contains("Settings changed")
             && audit
                 .contains("name: Teapots &#38; more → Cups; currency: USD → EUR; time zone: Europe/Vienna → Asia/Tokyo"),
         "{audit}"

@@ -85,7 +85,7 @@ async fn the_password_is_asked_for_again_and_what_was_typed_is_kept() {
         "not asked again"
     );
     let audit = owner.get("/dashboard/audit").await.text();
-    assert!(audit.contains("Staff confirmed"), "{audit}");
+    assert!(audit.contains("Identity confirmed"), "{audit}");
     app.clock.advance(MINUTES_5);
     assert_eq!(
         owner.post(NEW, &new_client(None)).await.status,
@@ -341,7 +341,7 @@ async fn a_code_is_asked_for_after_the_password_and_is_good_once() {
         "in the next one"
     );
     let audit = owner.get("/dashboard/audit").await.text();
-    assert!(audit.contains("Staff codes turned on") && audit.contains("Staff code refused"));
+    assert!(audit.contains("Two-factor turned on") && audit.contains("Code refused"));
 }
 
 #[tokio::test]

@@ -101,7 +101,7 @@ async fn without_a_mailer_an_invitation_is_shown_once() {
         );
     }
     let audit = owner.get("/dashboard/audit").await.text();
-    assert!(audit.contains("Staff invited") && audit.contains("href=\"/dashboard/team/stf_"));
+    assert!(audit.contains("Teammate invited") && audit.contains("href=\"/dashboard/team/stf_"));
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn who_forgot_the_password_gets_a_link_and_nobody_learns_who_has_an_accoun
             .get("/dashboard/audit")
             .await
             .text()
-            .contains("Staff reset asked")
+            .contains("Link for a password asked for")
     );
     let wrong = visitor
         .post("/dashboard/forgot", &fields(&[("email", "nobody")]))
@@ -314,7 +314,7 @@ async fn a_changed_role_holds_at_once_and_ends_sessions() {
             .get("/dashboard/audit")
             .await
             .text()
-            .contains("Staff made operator")
+            .contains("Role changed to Operator")
     );
 }
 

@@ -168,7 +168,7 @@ async fn a_client_registers_is_let_in_and_looks_after_itself() {
     for page in ["/dashboard/credentials", "/dashboard/audit"] {
         let shown = owner.get(page).await.text();
         assert!(
-            shown.contains("Registered itself") || shown.contains("Client registered"),
+            shown.contains("Registered itself") || shown.contains("App registered itself"),
             "{shown}"
         );
     }

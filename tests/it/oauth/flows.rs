@@ -241,7 +241,7 @@ async fn somebody_who_allows_it_is_acted_for() {
     assert_eq!(claims(&access_token(&next))["sub"], said["sub"]);
     let audit = owner.get("/dashboard/audit").await.text();
     assert!(
-        audit.contains("Grant created") || audit.contains("grant.created"),
+        audit.contains("App connected") || audit.contains("grant.created"),
         "{audit}"
     );
 }

@@ -100,7 +100,7 @@ async fn people_see_which_apps_act_for_them_and_end_it() {
     );
     let audit = owner.get("/dashboard/audit").await.text();
     assert!(
-        audit.contains(&id) && audit.contains("Grant revoked"),
+        audit.contains(&id) && audit.contains("App disconnected"),
         "{audit}"
     );
 }
