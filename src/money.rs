@@ -443,8 +443,14 @@ pub fn read_amount(text: &str, currency: Currency) -> Result<i64, String> {
             most => format!("expected at most {most} decimals, as {currency} has"),
         });
     }
-    parse_decimal(&text, exponent, Rounding::HalfUp)
-        .map_err(|_| "expected an amount such as 19.99".to_owned())
+    match parse_decimal(&text, exponent, Rounding::HalfUp) {
+        Err(DecimalError::Malformed) => Err("expected an amount such as 19.99".to_owned()),
+        Ok(amount) if amount.unsigned_abs() <= AMOUNT_MAX.unsigned_abs() => Ok(amount),
+        Ok(_) | Err(DecimalError::OutOfRange) => Err(format!(
+            "expected at most {}",
+            format_major(AMOUNT_MAX, exponent)
+        )),
+    }
 }
 
 #[cfg(test)]

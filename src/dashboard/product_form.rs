@@ -4,7 +4,7 @@ use super::edited::Values;
 use crate::money::{Currency, format_major, read_amount};
 use crate::products::product::{PriceRow, Product, ProductOption, Variant};
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use platform::clock::Timestamp;
 use platform::db::DbError;
 use platform::http::{FieldError, Place};
@@ -120,9 +120,20 @@ pub fn new_product(typed: &Values) -> Result<Map<String, Value>, Vec<FieldError>
     }
 }
 
-/// A whole number, with or without commas between its thousands.
+/// A whole number, with or without marks between its thousands: `1,500` is one, and `1,5` is none.
 pub fn whole(text: &str) -> Option<i64> {
-    text.replace([',', ' '], "").parse().ok()
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text),
+    };
+    let groups: Vec<&str> = digits.split([',', ' ', '\u{a0}', '\u{202f}']).collect();
+    let plain = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit());
+    let (first, others) = groups.split_first()?;
+    let thousands = others.iter().all(|group| group.len() == 3)
+        && (others.is_empty() || (1..=3).contains(&first.len()));
+    let sound = thousands && groups.iter().all(|group| plain(group));
+    let number = format!("{sign}{}", groups.concat());
+    sound.then(|| number.parse().ok()).flatten()
 }
 
 /// `19.99` of `USD` in minor units.
@@ -290,49 +301,72 @@ fn prices(
                     faults.push(fault(&field("amount"), "required", detail));
                 }
             }
-            _ => match price(typed, key, zone) {
-                Ok(row) => rows.push(row),
-                Err((member, detail)) => faults.push(fault(&field(member), "invalid", detail)),
-            },
+            _ => {
+                let (row, wrong) = price(typed, key, zone);
+                rows.push(row);
+                faults.extend(
+                    wrong
+                        .into_iter()
+                        .map(|(member, detail)| fault(&field(member), "invalid", detail)),
+                );
+            }
         }
     }
     (rows, faults)
 }
 
-/// One price row; or the member at fault and what was expected.
-fn price(typed: &Values, key: &str, zone: &TimeZone) -> Result<Value, (&'static str, String)> {
+/// One price row; and the members at fault, each with what was expected.
+fn price(typed: &Values, key: &str, zone: &TimeZone) -> (Value, Vec<(&'static str, String)>) {
     let of = |name| typed.of(&price_field(key, name));
-    let at_fault = |name| move |detail: String| (name, detail);
-    let currency = Currency::parse(of("currency"));
-    let currency = currency.map_err(|_| ("currency", "expected a currency such as USD".into()))?;
-    let minor = read_amount(of("amount"), currency).map_err(at_fault("amount"))?;
-    let mut row = json!({ "currency": currency, "amount": minor });
-    if !of("compare_at").is_empty() {
-        let minor = read_amount(of("compare_at"), currency).map_err(at_fault("compare_at"))?;
-        row["compare_at_amount"] = minor.into();
+    let (mut row, mut faults) = (json!({}), Vec::new());
+    let mut take = |name: &'static str, member: &str, read: Result<Value, String>| match read {
+        Ok(value) => row[member] = value,
+        Err(detail) => faults.push((name, detail)),
+    };
+    match Currency::parse(of("currency")) {
+        Ok(currency) => {
+            let amount = |text| read_amount(text, currency).map(Value::from);
+            take("currency", "currency", Ok(json!(currency)));
+            take("amount", "amount", amount(of("amount")));
+            if !of("compare_at").is_empty() {
+                take("compare_at", "compare_at_amount", amount(of("compare_at")));
+            }
+        }
+        Err(_) => take(
+            "currency",
+            "currency",
+            Err("expected a currency such as USD".to_owned()),
+        ),
     }
     if !of("min_quantity").is_empty() {
-        let expected = || {
-            (
-                "min_quantity",
-                "expected a whole number of units".to_owned(),
-            )
-        };
-        row["min_quantity"] = whole(of("min_quantity")).ok_or_else(expected)?.into();
+        let units = whole(of("min_quantity")).map(Value::from);
+        let units = units.ok_or_else(|| "expected a whole number of units".to_owned());
+        take("min_quantity", "min_quantity", units);
     }
     if !of("group").is_empty() {
-        row["group"] = of("group").into();
+        take("group", "group", Ok(of("group").into()));
     }
     for name in ["starts_at", "ends_at"] {
         if !of(name).is_empty() {
-            let at = of(name).parse::<DateTime>();
-            let at = at.map_err(|_| (name, "expected a day and a time".to_owned()))?;
-            let at = zone.to_timestamp(at);
-            let at = at.map_err(|error| (name, error.to_string()))?;
-            row[name] = json!(Timestamp::from_micros(at.as_microsecond()));
+            let at = instant(of(name), zone).map(|at| json!(at));
+            take(name, name, at);
         }
     }
-    Ok(row)
+    (row, faults)
+}
+
+/// A day and a time of `zone`.
+fn instant(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
+    let at: DateTime = text
+        .parse()
+        .map_err(|_| "expected a day and a time".to_owned())?;
+    let at = zone.to_ambiguous_timestamp(at);
+    if matches!(at.offset(), AmbiguousOffset::Gap { .. }) {
+        return Err("there is no such time: clocks are put forward then".to_owned());
+    }
+    // Of an hour that comes twice the first is meant.
+    let at = at.compatible().map_err(|error| error.to_string())?;
+    Ok(Timestamp::from_micros(at.as_microsecond()))
 }
 
 #[cfg(test)]
@@ -368,6 +402,49 @@ mod tests {
         ] {
             assert!(amount(text, code).is_err(), "{text} {code}");
         }
+    }
+
+    #[test]
+    fn whole_numbers_have_thousands_and_no_decimals() {
+        for (text, read) in [
+            ("0", Some(0)),
+            ("-12", Some(-12)),
+            ("1500", Some(1500)),
+            ("1,500", Some(1500)),
+            ("12 500 000", Some(12_500_000)),
+            ("1,5", None),
+            ("1,50", None),
+            ("1.5", None),
+            ("1,5000", None),
+            ("1234,500", None),
+            (",500", None),
+            ("", None),
+            ("-", None),
+            ("--1", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(whole(text), read, "{text}");
+        }
+    }
+
+    #[test]
+    fn all_faults_of_a_price_are_told_and_no_time_is_made_up() {
+        let zone = TimeZone::get("Europe/Vienna").unwrap();
+        let typed = values(&[
+            ("price.new1.amount", "abc"),
+            ("price.new1.currency", "EUR"),
+            ("price.new1.compare_at", "x"),
+            ("price.new1.min_quantity", "1,5"),
+            ("price.new1.starts_at", "2027-03-28T02:30"),
+            ("price.new1.ends_at", "2027-10-31T02:30"),
+        ]);
+        let (row, faults) = price(&typed, "new1", &zone);
+        let named: Vec<&str> = faults.iter().map(|(name, _)| *name).collect();
+        let expected = ["amount", "compare_at", "min_quantity", "starts_at"];
+        assert_eq!(named, expected);
+        assert!(faults[3].1.contains("put forward"));
+        // The hour that comes twice: its first half past two is in summer time.
+        assert_eq!(row["ends_at"], "2027-10-31T00:30:00Z");
     }
 
     #[test]

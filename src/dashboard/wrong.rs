@@ -158,7 +158,8 @@ fn fault(error: &FieldError, keys: &[String]) -> Fault {
     Fault {
         field,
         label,
-        detail: error.detail.clone(),
+        // The only other member that a detail names.
+        detail: error.detail.replace("after starts_at", "after its start"),
     }
 }
 
