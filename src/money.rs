@@ -432,7 +432,9 @@ pub fn read_amount(text: &str, currency: Currency) -> Result<i64, String> {
         Some(1 | 2) if exponent == 2 && !text.contains('.') => text.replace(',', "."),
         Some(_) => {
             let such = if exponent == 0 { "1234" } else { "1234.50" };
-            return Err(format!("expected an amount such as {such}, without commas"));
+            return Err(format!(
+                "expected an amount such as {such}, with nothing between thousands"
+            ));
         }
         None => text.to_owned(),
     };
@@ -480,9 +482,9 @@ mod tests {
             assert_eq!(read(text, code), Ok(minor), "{text} {code}");
         }
         for (text, code, said) in [
-            ("1,000", "USD", "without commas"),
-            ("1,000.00", "USD", "without commas"),
-            ("1,5", "KWD", "without commas"),
+            ("1,000", "USD", "nothing between thousands"),
+            ("1,000.00", "USD", "nothing between thousands"),
+            ("1,5", "KWD", "nothing between thousands"),
             ("1.999", "USD", "at most 2 decimals, as USD has"),
             ("1.0", "JPY", "JPY has no decimals"),
             ("ten", "USD", "such as 19.99"),

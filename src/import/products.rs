@@ -250,7 +250,7 @@ fn columns_of(header: &StringRecord) -> Result<Vec<(&'static str, Cell)>, String
         let column = known.ok_or_else(|| {
             let all: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
             format!(
-                "there is no column `{name}`; expected some of {}",
+                "the first line names the columns, and there is no column `{name}`; expected some of {}",
                 all.join(", ")
             )
         })?;
@@ -297,8 +297,10 @@ fn body_of(columns: &[(&'static str, Cell)], record: &StringRecord) -> Result<Va
 }
 
 fn amount_of(text: &str, code: &str) -> Result<i64, String> {
-    let currency = Currency::parse(code)
-        .map_err(|_| "expected a currency beside it, such as USD".to_owned())?;
+    let currency = Currency::parse(code).map_err(|_| match code {
+        "" => "expected a currency beside it, such as USD".to_owned(),
+        other => format!("`{other}` beside it is no currency such as USD"),
+    })?;
     read_amount(text, currency)
 }
 

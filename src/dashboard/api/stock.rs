@@ -216,14 +216,19 @@ pub async fn adjust(
     shown.page(problem.status(), typed, wrong).await
 }
 
+/// Most units of one adjustment, as the API has it.
+const UNITS_MAX: i64 = 1_000_000_000;
+
 /// The adjustment that the form describes. It always says what its page showed on the shelf, so that a form that is
 /// sent twice, or after somebody else's, is refused.
 fn wanted(variant: &str, typed: &Fields) -> Result<NewAdjustment> {
     let refused = |field: &str, detail: &str| {
         Problem::new(&codes::INVALID_BODY, detail).at(&format!("#/{field}"), "invalid", detail)
     };
-    let units = whole(typed.get("units")).filter(|units| *units >= 0);
-    let units = units.ok_or_else(|| refused("units", "expected a whole number, 0 or more"))?;
+    let least = i64::from(typed.get("how") != "count");
+    let units = whole(typed.get("units")).filter(|units| (least..=UNITS_MAX).contains(units));
+    let expected = format!("expected a whole number from {least} to 1,000,000,000");
+    let units = units.ok_or_else(|| refused("units", &expected))?;
     let (location, expected) = typed.get("location").split_once(':').unwrap_or_default();
     let location = LocationId::parse(location).unwrap_or_else(LocationId::main);
     let expected = whole(expected).ok_or_else(|| refused("location", "the form has no stock"))?;

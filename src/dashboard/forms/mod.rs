@@ -139,7 +139,8 @@ struct AgainPage<'a> {
 }
 
 fn sent_before(visit: &Visit) -> Response {
-    let detail = "This form was sent before and was taken then. It was not taken a second time: go back to see what came of it. What was to be seen once is not shown again.";
+    let detail = "This form was sent before and was taken then. It was not taken a second time, and what its page showed once is not \
+        shown again.";
     frame::message(visit, StatusCode::CONFLICT, "Already sent", detail)
 }
 

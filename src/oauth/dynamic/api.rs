@@ -14,7 +14,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use platform::db::{DbError, Tx};
-use platform::http::{Operation, Path, Reply};
+use platform::http::{Operation, Path, Reply, parse_strict};
 use serde_json::{Map, Value, json};
 
 /// Members that only the server sets: they have no place in a change (RFC 7592 §2.2).
@@ -202,7 +202,13 @@ fn members(asked: &Asked) -> Result<Map<String, Value>, OAuthError> {
     {
         return Err(wrong());
     }
-    serde_json::from_slice(asked.body()).map_err(|_| wrong())
+    match parse_strict(asked.body()) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => Err(wrong()),
+        Err(reason) => Err(OAuthError::invalid_request(format!(
+            "the body is one JSON object (application/json): {reason}"
+        ))),
+    }
 }
 
 fn unusable(error: Unusable) -> OAuthError {

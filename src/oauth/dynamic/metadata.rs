@@ -308,9 +308,9 @@ fn check_response_types(
         true => types == ["code"],
         false => types.is_empty(),
     };
-    right
-        .then_some(())
-        .ok_or_else(|| other("response_types is [\"code\"] with authorization_code, and else []"))
+    right.then_some(()).ok_or_else(|| {
+        other("response_types holds code with authorization_code, and is empty otherwise")
+    })
 }
 
 fn keys(json: &Map<String, Value>, method: AuthMethod) -> Result<Option<KeySet>, Unusable> {

@@ -303,6 +303,9 @@ async fn stock_is_received_counted_and_taken_by_its_rules() {
         ("count", "1", "stocktake", 409),
         ("receive", "-1", "x", 422),
         ("receive", "x", "x", 422),
+        ("receive", "0", "nothing", 422),
+        ("receive", "1,5", "no fifteen", 422),
+        ("receive", "2 5", "no 25", 422),
         ("receive", "1", "", 422),
         ("receive", "9000000000000", "too many", 422),
         ("steal", "1", "x", 422),
@@ -410,7 +413,7 @@ async fn a_file_of_products_is_looked_at_before_it_is_imported() {
     );
     for (file, said) in [
         (&b""[..], "Choose a file"),
-        (b"colour\nred\n", "There is no column"),
+        (b"colour\nred\n", "there is no column"),
         (b"title\ncaf\xe9\n", "is not text in UTF-8"),
     ] {
         let refused = owner.upload(path, &[], ("bad.csv", file)).await;

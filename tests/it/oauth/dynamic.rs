@@ -392,6 +392,7 @@ async fn what_does_not_fit_is_refused_by_name() {
         (JSON, "[]"),
         (JSON, "{"),
         (JSON, ""),
+        (JSON, r#"{"client_name":"a","client_name":"b"}"#),
     ] {
         let call = app.anonymous().request(Method::POST, PATH);
         let call = call.header("authorization", &format!("Bearer {token}"));
