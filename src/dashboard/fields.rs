@@ -113,7 +113,11 @@ pub fn next_page(wanted: &str) -> &str {
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let bounded = wanted.len() <= NEXT_BYTES_MAX && !path.contains("//");
-    let climbs = path.split('/').any(|part| part == "..");
+    let climbs = path
+        .to_ascii_lowercase()
+        .replace("%2e", ".")
+        .split('/')
+        .any(|part| part == "..");
     match known && plain && bounded && !climbs {
         true => wanted,
         false => "/dashboard",
@@ -156,6 +160,8 @@ mod tests {
             "/dashboardx",
             "/dashboard//evil.example",
             "/dashboard/../v2/users",
+            "/dashboard/.%2E/v2/users",
+            "/dashboard/%2e%2e/v2/users",
             "/dashboard/\r\nSet-Cookie: a=b",
             "javascript:alert(1)",
             "/v2/users",

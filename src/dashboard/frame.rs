@@ -154,18 +154,29 @@ pub fn page(status: StatusCode, page: &impl Template) -> Response {
 struct Message<'a> {
     frame: Frame,
     detail: &'a str,
-    /// The page whose form led here.
-    back: &'a str,
+    /// Where to go from here; empty when there is no such page.
+    place: &'a str,
+    /// Whether that is the page that led here.
+    is_back: bool,
 }
 
-/// A page that says one thing.
+/// A page that says one thing, and leads back.
 pub fn message(visit: &Visit, status: StatusCode, title: &str, detail: &str) -> Response {
-    let frame = Frame::new(visit, title);
-    let back = visit.back();
+    message_to(visit, status, title, (detail, visit.back()))
+}
+
+/// A page that says one thing, and leads to `place`, if it is one.
+pub fn message_to(
+    visit: &Visit,
+    status: StatusCode,
+    title: &str,
+    (detail, place): (&str, &str),
+) -> Response {
     let message = Message {
-        frame,
+        frame: Frame::new(visit, title),
         detail,
-        back,
+        place,
+        is_back: place == visit.back(),
     };
     page(status, &message)
 }

@@ -5,7 +5,7 @@ use super::confirm::{self, Confirmed};
 use super::fields::{encode, next_page};
 use super::forms::{Sent, text};
 use super::frame;
-use super::routes::{Needs, Route};
+use super::routes::{Needs, Route, Trace};
 use super::show::sentence;
 use super::staff::{SESSION_MAX, USE_GRAIN};
 use super::store::{self, Device};
@@ -22,7 +22,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use http_body_util::BodyExt;
 use platform::clock::Timestamp;
-use platform::http::{Answered, ClientAddress};
+use platform::http::{Answered, ClientAddress, Problem, codes};
 use platform::secrets::Secret;
 use serde_json::Value;
 use std::time::Duration;
@@ -40,7 +40,7 @@ const DONE_SECONDS: u64 = 60;
 struct Gate {
     app: App,
     needs: Needs,
-    once: bool,
+    once: Option<Trace>,
     route: &'static str,
 }
 
@@ -68,6 +68,16 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
         route: gate.route,
         client: None,
     });
+    response
+}
+
+/// The answer to a method that no page has.
+pub fn wrong_method(app: &App, route: &'static str) -> Response {
+    let detail = "pages are looked at with GET, and their forms are sent with POST";
+    let mut response = Problem::new(&codes::METHOD_NOT_ALLOWED, detail).into_response();
+    finish(app, Needs::Nobody, response.headers_mut());
+    let client = None;
+    response.extensions_mut().insert(Answered { route, client });
     response
 }
 
@@ -199,8 +209,8 @@ async fn enter(
     request.extensions_mut().insert(visit.clone());
     request.extensions_mut().insert(Form(sent.fields.clone()));
     match gate.once {
-        true => run_once(gate, visit, &sent, (request, next)).await,
-        false => Ok(next.run(request).await),
+        Some(trace) => run_once(gate, visit, (&sent, trace), (request, next)).await,
+        None => Ok(next.run(request).await),
     }
 }
 
@@ -208,10 +218,10 @@ async fn enter(
 async fn run_once(
     gate: &Gate,
     visit: &Visit,
-    sent: &Sent,
+    (sent, trace): (&Sent, Trace),
     (request, next): (Request, Next),
 ) -> Result<Response> {
-    if let Some(refusal) = sent.take(&gate.app, visit).await? {
+    if let Some(refusal) = sent.take(&gate.app, visit, trace).await? {
         return Ok(refusal);
     }
     let response = next.run(request).await;

@@ -6,7 +6,7 @@ use super::api::{
     imports, jobs, order_moves, orders, passkeys, product_edit, products, requests, search, second,
     security, settings, setup, sign_in, stock, tail, team, try_it, variants, views,
 };
-use super::guard::guarded;
+use super::guard::{guarded, wrong_method};
 use super::role::Role;
 use super::visit::Visit;
 use super::{assets, frame};
@@ -40,13 +40,32 @@ impl Needs {
     }
 }
 
+/// Where something shows that was done.
+#[derive(Clone, Copy, Debug)]
+pub struct Trace {
+    /// A page, as in its route.
+    pub page: &'static str,
+    /// A sentence about it.
+    pub told: &'static str,
+}
+
+impl Trace {
+    /// Its page, with the ids of `path`, which begins alike.
+    pub fn address(&self, path: &str) -> String {
+        let parts = self.page.split('/').zip(path.split('/'));
+        let parts = parts.map(|(own, asked)| if own.starts_with('{') { asked } else { own });
+        parts.collect::<Vec<_>>().join("/")
+    }
+}
+
 /// A page, or what a form is sent to.
 pub struct Route {
     pub method: Method,
     pub path: &'static str,
     pub needs: Needs,
-    /// Whether each page's form is taken once: to send it again, by reloading what it led to, would do it again.
-    pub once: bool,
+    /// Whether each page's form is taken once, because to send it again, by reloading what it led to, would do it again:
+    /// then where to look for what came of it.
+    pub once: Option<Trace>,
     pub handler: MethodRouter<App>,
 }
 
@@ -58,20 +77,25 @@ macro_rules! route_of {
             H: axum::handler::Handler<T, App>,
             T: 'static,
         {
-            Route { method: Method::$method, path, needs, once: false, handler: routing::$of(handler) }
+            Route { method: Method::$method, path, needs, once: None, handler: routing::$of(handler) }
         }
     )*};
 }
 route_of!(page get GET "A page.", form post POST "What a form is sent to.");
 
-/// What a form is sent to that is not to be sent twice.
-fn once<H, T>(path: &'static str, needs: Needs, handler: H) -> Route
+/// What a form is sent to that is not to be sent twice; who does is told where to look.
+fn once<H, T>(
+    path: &'static str,
+    needs: Needs,
+    handler: H,
+    (page, told): (&'static str, &'static str),
+) -> Route
 where
     H: axum::handler::Handler<T, App>,
     T: 'static,
 {
     Route {
-        once: true,
+        once: Some(Trace { page, told }),
         ..form(path, needs, handler)
     }
 }
@@ -83,6 +107,40 @@ const ADMIN: Needs = Needs::Role(Role::Admin);
 const FRESH: Needs = Needs::Fresh(Role::ReadOnly);
 const FRESH_DEVELOPER: Needs = Needs::Fresh(Role::Developer);
 const FRESH_ADMIN: Needs = Needs::Fresh(Role::Admin);
+
+const FIRST_CREDENTIALS: (&str, &str) = (
+    "/dashboard/credentials",
+    "The shop is set up. If you did not copy the secret of its first credentials, rotate it there.",
+);
+const PRODUCT: (&str, &str) = ("/dashboard/products", "The product is in the list.");
+const IMPORTED: (&str, &str) = (
+    "/dashboard/products",
+    "What was imported is in the list of products, and the audit log has the counts.",
+);
+const CHANGED: (&str, &str) = (
+    "/dashboard/products",
+    "Look at the products before you change them once more.",
+);
+const CREDENTIALS: (&str, &str) = (
+    "/dashboard/credentials",
+    "The credentials are in the list. If you did not copy their secret, rotate it there.",
+);
+const SECRET: (&str, &str) = (
+    "/dashboard/credentials/{id}",
+    "The new secret is in the list of secrets. If you did not copy it, rotate once more: of three the oldest ends.",
+);
+const INVITED: (&str, &str) = (
+    "/dashboard/team",
+    "The account is in the list. If you did not copy its link, open the account and create another one.",
+);
+const LINK: (&str, &str) = (
+    "/dashboard/team/{id}",
+    "If you did not copy the link, create another one: it replaces the first.",
+);
+const CODES: (&str, &str) = (
+    "/dashboard/security",
+    "If you did not keep the recovery codes, make new ones: they replace the first.",
+);
 
 /// Every page.
 pub fn routes() -> Vec<Route> {
@@ -107,7 +165,7 @@ fn way_in() -> Vec<Route> {
         page("/", Nobody, home::enter),
         page("/dashboard/assets/{file}", Nothing, assets::get),
         page("/dashboard/setup", Nobody, setup::get),
-        once("/dashboard/setup", Nobody, setup::set_up),
+        once("/dashboard/setup", Nobody, setup::set_up, FIRST_CREDENTIALS),
         page("/dashboard/sign-in", Nobody, sign_in::get),
         form("/dashboard/sign-in", Nobody, sign_in::sign_in),
         form("/dashboard/sign-in/code", Nobody, second::sign_in),
@@ -137,14 +195,14 @@ fn shop() -> Vec<Route> {
         form("/dashboard/orders/{id}/cancel", OPERATOR, order_moves::cancel),
         page("/dashboard/products", READ_ONLY, products::list),
         page("/dashboard/products/new", OPERATOR, product_edit::new),
-        once("/dashboard/products/new", OPERATOR, product_edit::create),
+        once("/dashboard/products/new", OPERATOR, product_edit::create, PRODUCT),
         page("/dashboard/products/import", OPERATOR, imports::get),
         form("/dashboard/products/import", OPERATOR, imports::preview),
-        once("/dashboard/products/import/apply", OPERATOR, imports::import),
+        once("/dashboard/products/import/apply", OPERATOR, imports::import, IMPORTED),
         page("/dashboard/products/import/example.csv", OPERATOR, imports::example),
         page("/dashboard/products/bulk", OPERATOR, bulk::choose),
         form("/dashboard/products/bulk", OPERATOR, bulk::look),
-        once("/dashboard/products/bulk/apply", OPERATOR, bulk::apply),
+        once("/dashboard/products/bulk/apply", OPERATOR, bulk::apply, CHANGED),
         page("/dashboard/products/{id}", READ_ONLY, products::get),
         page("/dashboard/products/{id}/edit", OPERATOR, product_edit::edit),
         form("/dashboard/products/{id}/edit", OPERATOR, product_edit::update),
@@ -165,9 +223,9 @@ fn developers() -> Vec<Route> {
     vec![
         page("/dashboard/credentials", DEVELOPER, credentials::list),
         page("/dashboard/credentials/new", DEVELOPER, credentials::new),
-        once("/dashboard/credentials/new", FRESH_DEVELOPER, credentials::create),
+        once("/dashboard/credentials/new", FRESH_DEVELOPER, credentials::create, CREDENTIALS),
         page("/dashboard/credentials/{id}", DEVELOPER, credentials::get),
-        once("/dashboard/credentials/{id}/rotate", FRESH_DEVELOPER, credentials::rotate),
+        once("/dashboard/credentials/{id}/rotate", FRESH_DEVELOPER, credentials::rotate, SECRET),
         form("/dashboard/credentials/{id}/keys", FRESH_DEVELOPER, credentials::set_public_keys),
         form("/dashboard/credentials/{id}/revoke", DEVELOPER, credentials::revoke),
         page("/dashboard/try-it", DEVELOPER, try_it::get),
@@ -196,10 +254,10 @@ fn apps_for_people() -> Vec<Route> {
 fn administration() -> Vec<Route> {
     vec![
         page("/dashboard/team", ADMIN, team::list),
-        once("/dashboard/team/invite", FRESH_ADMIN, team::invite),
+        once("/dashboard/team/invite", FRESH_ADMIN, team::invite, INVITED),
         page("/dashboard/team/{id}", ADMIN, team::get),
         form("/dashboard/team/{id}/role", FRESH_ADMIN, team::role),
-        once("/dashboard/team/{id}/reset", FRESH_ADMIN, team::reset),
+        once("/dashboard/team/{id}/reset", FRESH_ADMIN, team::reset, LINK),
         form("/dashboard/team/{id}/disable", FRESH_ADMIN, team::disable),
         page("/dashboard/settings", ADMIN, settings::get),
         form("/dashboard/settings", ADMIN, settings::save),
@@ -216,9 +274,9 @@ fn own_account() -> Vec<Route> {
         page("/dashboard/account", READ_ONLY, account::get),
         page("/dashboard/security", READ_ONLY, security::get),
         form("/dashboard/security/totp", FRESH, second::begin),
-        once("/dashboard/security/totp/confirm", FRESH, second::turn_on),
+        once("/dashboard/security/totp/confirm", FRESH, second::turn_on, CODES),
         form("/dashboard/security/totp/off", FRESH, second::turn_off),
-        once("/dashboard/security/recovery", FRESH, second::renew),
+        once("/dashboard/security/recovery", FRESH, second::renew, CODES),
         form("/dashboard/security/passkeys/new", FRESH, passkeys::begin),
         form("/dashboard/security/passkeys", READ_ONLY, passkeys::add),
         form("/dashboard/security/passkeys/{id}/remove", FRESH, passkeys::remove),
@@ -250,12 +308,14 @@ pub fn router(app: &App) -> Router<App> {
             method: Method::GET,
             path: "/dashboard/{*rest}",
             needs: Needs::Nobody,
-            once: false,
+            once: None,
             handler: routing::get(nothing_here),
         },
     );
     let start = Router::new().route("/dashboard/{*rest}", missing);
     paths.into_iter().fold(start, |router, (path, handlers)| {
+        let app = app.clone();
+        let handlers = handlers.fallback(async move || wrong_method(&app, path));
         router.route(path, handlers)
     })
 }

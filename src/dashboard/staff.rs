@@ -231,6 +231,64 @@ pub fn parse_email(text: &str) -> Result<String, &'static str> {
     }
 }
 
+/// What common passwords are made of; beside digits, which come before and after (NIST SP 800-63B §3.1.1.2 wants a list
+/// of them). Longer ones first: a part that is found is taken out.
+const COMMON: [&str; 36] = [
+    "qwertzuiopasdfghjklyxcvbnm",
+    "qwertyuiopasdfghjklzxcvbnm",
+    "abcdefghijklmnopqrstuvwxyz",
+    "administrator",
+    "abcdefghijkl",
+    "azertyuiop",
+    "qwertyuiop",
+    "qwertzuiop",
+    "asdfghjkl",
+    "tradepost",
+    "letmein",
+    "password",
+    "passwort",
+    "iloveyou",
+    "changeme",
+    "welcome",
+    "sunshine",
+    "princess",
+    "football",
+    "baseball",
+    "superman",
+    "whatever",
+    "starwars",
+    "computer",
+    "internet",
+    "zxcvbnm",
+    "yxcvbnm",
+    "trustno",
+    "qwerty",
+    "qwertz",
+    "azerty",
+    "dragon",
+    "monkey",
+    "master",
+    "secret",
+    "admin",
+];
+/// Letters and marks that are to be left beside what is common.
+const OWN_CHARS_MIN: usize = 4;
+
+/// Whether `folded` is digits and common parts and little else: one of the first that is tried.
+fn is_common(folded: &str) -> bool {
+    let unmasked = folded
+        .replace(['@', '4'], "a")
+        .replace(['0'], "o")
+        .replace('$', "s");
+    let own = |text: &str| {
+        let rest = COMMON
+            .iter()
+            .fold(text.to_owned(), |rest, part| rest.replace(part, ""));
+        rest.chars().filter(|c| !c.is_ascii_digit()).count()
+    };
+    own(folded).min(own(&unmasked)) < OWN_CHARS_MIN
+}
+
 /// Whether `password` may be chosen by the owner of `email`. Length is what counts (NIST SP 800-63B §3.1.1.2).
 ///
 /// # Errors
@@ -248,6 +306,8 @@ pub fn check_password(password: &str, email: &str) -> Result<(), &'static str> {
         Err("Use at most 256 bytes.")
     } else if characters.len() < 5 {
         Err("Use more than four different characters.")
+    } else if is_common(&folded) {
+        Err("This is one of the first that is tried: four random words are better.")
     } else if local.len() > 3 && folded.contains(&local) {
         Err("Leave your email address, and the part of it before the @, out of the password.")
     } else {
@@ -261,13 +321,28 @@ mod tests {
 
     #[test]
     fn passwords_are_long_and_not_the_email() {
-        assert!(check_password("correct horse battery", "ada@example.com").is_ok());
+        for good in [
+            "correct horse battery",
+            "an administrator's secret",
+            "password of my own making",
+            "Xk7-Qp2-93f_81",
+            "\u{44f} \u{43d}\u{435} \u{437}\u{43d}\u{430}\u{44e} \u{438}\u{445}",
+        ] {
+            assert!(check_password(good, "ada@example.com").is_ok(), "{good}");
+        }
         for bad in [
             "",
             "short",
             "aaaaaaaaaaaaaaaaaa",
             "abababababababab",
             "Grace2026-Grace2026",
+            "password1234",
+            "P@ssw0rd2026!",
+            "123456789012",
+            "qwertyuiop12",
+            "Admin-Admin-1",
+            "1234tradepost",
+            "abcdefghijkl",
         ] {
             assert!(check_password(bad, "grace@example.com").is_err(), "{bad}");
         }

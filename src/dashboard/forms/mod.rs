@@ -4,6 +4,7 @@ pub mod store;
 
 use super::fields::Fields;
 use super::frame::{self, Frame};
+use super::routes::Trace;
 use super::staff::SESSION_MAX;
 use super::visit::Visit;
 use super::{confirm, multipart};
@@ -65,11 +66,16 @@ impl Sent {
 
     /// Why it is not taken from who looks. That it was taken before is said first: a session may have begun or ended
     /// by it.
-    pub async fn refusal(&self, app: &App, visit: &Visit, once: bool) -> Result<Option<Response>> {
-        if once && self.from_us {
+    pub async fn refusal(
+        &self,
+        app: &App,
+        visit: &Visit,
+        once: Option<Trace>,
+    ) -> Result<Option<Response>> {
+        if let (Some(trace), true) = (once, self.from_us) {
             let mut tx = app.db.read().await?;
             if store::was_used(&mut tx, &self.token_hash(), visit.now()).await? {
-                return Ok(Some(sent_before(visit)));
+                return Ok(Some(sent_before(visit, trace)));
             }
         }
         if self.from_us && visit.knows(self.token()) {
@@ -89,7 +95,7 @@ impl Sent {
         let own: Vec<&str> = confirm::fields().chain(["form"]).collect();
         let fields: Vec<(&str, &str)> = self.fields.without(&own).collect();
         let bytes = fields.iter().map(|(name, value)| name.len() + value.len());
-        let is_secret = |name: &str| name.contains("password") || name.contains("code");
+        let is_secret = |name: &str| name.contains("password") || name == "code";
         let carried = self.from_us
             && visit.path().starts_with("/dashboard/")
             && !fields.is_empty()
@@ -107,13 +113,13 @@ impl Sent {
     }
 
     /// Notes that the form is taken now; what to answer when it was before.
-    pub async fn take(&self, app: &App, visit: &Visit) -> Result<Option<Response>> {
+    pub async fn take(&self, app: &App, visit: &Visit, trace: Trace) -> Result<Option<Response>> {
         let (hash, now) = (self.token_hash(), visit.now());
         let first: std::result::Result<bool, DbError> = app
             .db
             .write(async move |tx| store::use_once(tx, &hash, now + SESSION_MAX, now).await)
             .await;
-        Ok((!first?).then(|| sent_before(visit)))
+        Ok((!first?).then(|| sent_before(visit, trace)))
     }
 
     /// Forgets that the form was taken: it was refused and changed nothing.
@@ -138,10 +144,13 @@ struct AgainPage<'a> {
     back: &'a str,
 }
 
-fn sent_before(visit: &Visit) -> Response {
-    let detail = "This form was sent before and was taken then. It was not taken a second time, and what its page showed once is not \
-        shown again.";
-    frame::message(visit, StatusCode::CONFLICT, "Already sent", detail)
+fn sent_before(visit: &Visit, trace: Trace) -> Response {
+    let told = trace.told;
+    let detail = format!(
+        "This form was sent before and was taken then; it was not taken a second time. {told}"
+    );
+    let (status, place) = (StatusCode::CONFLICT, trace.address(visit.path()));
+    frame::message_to(visit, status, "Already sent", (&detail, &place))
 }
 
 /// What browsers say of the page that sent a form. Each of them says one of the two.

@@ -484,6 +484,16 @@ async fn other_methods_and_bodies_are_refused() {
         .request(Method::PUT, "/dashboard")
         .header("cookie", &cookie);
     assert_eq!(call.send().await.status, 405);
+    for (method, path) in [
+        (Method::OPTIONS, "/oauth/authorize"),
+        (Method::DELETE, "/dashboard/team/invite"),
+        (Method::OPTIONS, "/device"),
+    ] {
+        let refused = app.anonymous().request(method, path).send().await;
+        assert_eq!(refused.status, 405, "{path}");
+        assert_eq!(refused.header("access-control-allow-origin"), "", "{path}");
+        assert!(refused.header("allow").contains("POST"), "{path}");
+    }
     let call = app
         .anonymous()
         .request(Method::POST, "/dashboard/account/theme");

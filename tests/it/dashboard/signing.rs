@@ -126,6 +126,9 @@ async fn a_form_that_shows_a_secret_is_taken_once() {
         let again = owner.post_with(path, fields, &token, &same).await;
         assert_eq!(again.status, 409, "{path}: {}", again.text());
         assert!(again.text().contains("sent before"));
+        let above = path.rsplit_once('/').unwrap().0;
+        let told = format!("href=\"{above}\">Look there");
+        assert!(again.text().contains(&told), "{path}: {}", again.text());
     }
     let again = owner.post_with(NEW, &new_client(None), &token, &same).await;
     assert_eq!(again.status, 409);

@@ -506,6 +506,17 @@ async fn what_was_typed_outlives_the_session() {
     let page = owner.get(made.header("location")).await.text();
     assert!(page.contains("Teapot &#34;Nº 7&#34;") && page.contains("another &#60;one&#62;."));
 
+    let variant = fields(&[("barcode", "4006381333931")]);
+    let shown = Browser::new(&app)
+        .post_with(
+            "/dashboard/products/prod_1/variants/var_1",
+            &variant,
+            "",
+            &ours,
+        )
+        .await;
+    assert!(shown.text().contains("4006381333931"), "{}", shown.text());
+
     // Nobody else's page brings a form along, and no page shows a password.
     let foreign = [("sec-fetch-site", "cross-site")];
     let refused = owner.post_with(path, &form, &token, &foreign).await;
