@@ -1,7 +1,7 @@
 //! A form over something that exists: what its page showed, what was typed, and what is there now.
 
 use super::fields::Fields;
-use super::wrong::Wrong;
+use super::wrong::{Wrong, label_of_field};
 use platform::http::{Problem, codes};
 
 /// What the name of a field begins with that says what the page showed.
@@ -21,6 +21,13 @@ pub struct Clash {
     pub now: Option<String>,
     /// Whether it was changed in the form too: then the form keeps what was typed.
     pub both: bool,
+}
+
+impl Clash {
+    /// What the form calls it.
+    pub fn label(&self) -> String {
+        label_of_field(&self.field, &[])
+    }
 }
 
 impl Values {

@@ -182,7 +182,7 @@ fn price(index: &str, member: Option<&str>, keys: &[String]) -> (String, String)
 }
 
 /// What forms call a field of theirs; those of price rows are `price.KEY.MEMBER`.
-fn label_of_field(field: &str, keys: &[String]) -> String {
+pub fn label_of_field(field: &str, keys: &[String]) -> String {
     let row = field.strip_prefix("price.");
     let Some((key, member)) = row.and_then(|row| row.rsplit_once('.')) else {
         return label_of(field);
@@ -190,7 +190,7 @@ fn label_of_field(field: &str, keys: &[String]) -> String {
     let label = label_of(member).to_lowercase();
     match keys.iter().position(|known| known == key) {
         Some(index) => format!("Price {}, {label}", index + 1),
-        None => format!("New price, {label}"),
+        None => format!("A price, {label}"),
     }
 }
 
@@ -198,6 +198,7 @@ fn label_of_field(field: &str, keys: &[String]) -> String {
 fn label_of(member: &str) -> String {
     match member {
         "sku" => "SKU".to_owned(),
+        "shop" => "Name".to_owned(),
         "inventory_quantity" => "Units on hand".to_owned(),
         "compare_at" => "Compare-at price".to_owned(),
         "min_quantity" => "From units".to_owned(),

@@ -51,7 +51,8 @@ class Narrow(SignedIn):
         product = {"title": TITLE, "status": "active", "options": [{"name": "Size"}], "variants": variants}
         product["options"][0]["values"] = [one["option_values"]["Size"] for one in variants]
         cls.product = post("/v2/products", product)
-        post("/v2/products", {"title": WORD, "status": "active", "sku": WORD, "price": 1_999, "currency": "USD"})
+        long = {"title": WORD, "status": "active", "sku": WORD, "price": 1_999, "currency": "USD"}
+        cls.long = post("/v2/products", long)
         items = [{"sku": SKU + "S", "quantity": 1}, {"sku": "MUG-BLUE", "quantity": 2}]
         cls.order = post("/v2/orders", {"email": EMAIL, "currency": "USD", "items": items})
         post("/v2/orders", {"user_id": cls.user["id"], "currency": "USD", "items": items})
@@ -94,6 +95,10 @@ class Narrow(SignedIn):
             (f"products/{self.product['id']}", SKU, "2,234,567.89"),
             (f"products/{self.product['id']}/variants/{variant}", "Prices"),
             (stock.removeprefix("/dashboard/"), SKU, "1,234,567"),
+            (f"products/{self.long['id']}", WORD),
+            (f"products/{self.long['id']}/edit", WORD),
+            (f"products/{self.long['id']}/variants/{self.long['variants'][0]['id']}", WORD),
+            (f"products/{self.long['id']}/stock/{self.long['variants'][0]['id']}", WORD),
             ("customers", NAME, EMAIL),
             (f"customers/{self.user['id']}", "1,234,597.87"),
             ("team", EMAIL),
@@ -108,6 +113,14 @@ class Narrow(SignedIn):
             self.assertEqual(self.page.goto(f"/dashboard/{path}").status, 200, path)
             with self.subTest(path=path):
                 self.seen(re.sub(r"\W+", "-", re.sub(r"[a-z]+_\w+", "ID", path)), *values)
+
+    def test_a_view_with_a_long_name_fits_too(self):
+        self.page.goto("/dashboard/products?status=draft&q=tea")
+        self.page.get_by_text("Save this view…").click()
+        self.page.get_by_label("View name").fill(WORD[:40])
+        self.page.get_by_role("button", name="Save view").click()
+        self.page.get_by_role("button", name=f"Remove the view “{WORD[:40]}”").wait_for()
+        self.seen("view")
 
     def test_what_is_imported_and_changed_together_fits_too(self):
         rows = [

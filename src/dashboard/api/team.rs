@@ -125,6 +125,7 @@ struct MemberPage {
     /// Whether who looks may change this account.
     changes: bool,
     own: bool,
+    closed: bool,
     /// Whether they never signed in.
     pending: bool,
     wrong: Wrong,
@@ -151,6 +152,7 @@ async fn member(app: &App, signed_in: &SignedIn, id: String, wrong: Wrong) -> Re
         mail: app.config.smtp_url.is_some(),
         changes: may_change(signed_in, &staff) && staff.disabled_at.is_none(),
         own: staff.id.as_str() == signed_in.staff.id.as_str(),
+        closed: staff.disabled_at.is_some(),
         pending: staff.signed_in_at.is_none(),
         done: match signed_in.visit.done() {
             "role" => {

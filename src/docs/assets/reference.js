@@ -65,6 +65,12 @@ function mintToken(client) {
   return tokenFrom(TRY_IT, { method: "POST", body, credentials: "same-origin" });
 }
 
+/** What a page of the dashboard says, where it refuses. */
+function saidBy(html) {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  return page.querySelector("main h1 + p")?.textContent;
+}
+
 async function tokenFrom(url, options) {
   const { response, text } = await send(url, options);
   let answer = {};
@@ -74,7 +80,7 @@ async function tokenFrom(url, options) {
     // told below: an answer that is not JSON has no token
   }
   if (!response.ok || typeof answer.access_token !== "string") {
-    throw new Error(answer.error_description ?? answer.error ?? `The server answered ${response.status}`);
+    throw new Error(answer.error_description ?? answer.error ?? saidBy(text) ?? `The server answered ${response.status}`);
   }
   const lifetimeMs = 1000 * (Number(answer.expires_in) || 60);
   return { value: answer.access_token, expiresAt: Date.now() + lifetimeMs, scope: answer.scope ?? "" };

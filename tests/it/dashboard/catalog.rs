@@ -189,8 +189,8 @@ async fn two_people_who_edit_one_product_hear_of_each_other() {
     let page = refused.text();
     assert!(
         page.contains("Nothing of yours is saved yet")
-            && page.contains("<code>title</code> is now “Tea pot”; you changed it too")
-            && page.contains("<code>vendor</code> is now “Pottery”; the form shows it"),
+            && page.contains("<strong>Title</strong> is now “Tea pot”; you changed it too")
+            && page.contains("<strong>Vendor</strong> is now “Pottery”; the form shows it"),
         "{page}"
     );
     assert_eq!(read(&app, &id).await["title"], "Tea pot");
