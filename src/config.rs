@@ -291,16 +291,15 @@ fn address(text: &String) -> Result<(), String> {
 }
 
 fn http_url(text: &String) -> Result<(), String> {
+    let of_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
     let rest = text
         .strip_prefix("http://")
         .or_else(|| text.strip_prefix("https://"));
     match rest {
-        Some(rest) if !rest.is_empty() && !rest.ends_with('/') && !rest.contains(['?', '#']) => {
-            Ok(())
-        }
-        _ => Err(format!(
-            "expected http:// or https:// and a host, without a slash at the end, found `{text}`"
-        )),
+        // An issuer at a path has its metadata elsewhere (RFC 8414 §3.1), and the `__Host-` cookies are of `/`.
+        Some(rest) if !rest.is_empty() && rest.bytes().all(of_host) => Ok(()),
+        // Somebody may have put a password into it.
+        _ => Err("expected http:// or https:// and a host, with its port if need be and nothing after it".to_owned()),
     }
 }
 
@@ -589,6 +588,33 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("hunter2"));
+    }
+
+    #[test]
+    fn a_public_url_is_an_origin() {
+        for good in [
+            "http://127.0.0.1:8080",
+            "https://shop.example.com",
+            "http://[::1]:9",
+            "https://shop.example:8443",
+        ] {
+            assert_eq!(http_url(&good.to_owned()), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "shop.example",
+            "https://",
+            "https://shop.example/",
+            "https://shop.example/shop",
+            "https://user:hunter2@shop.example",
+            "https://shop.example?x",
+            "https://shop.example#x",
+            "https://shop\".example",
+            "https://shop .example",
+        ] {
+            let told = http_url(&bad.to_owned()).unwrap_err();
+            assert!(!told.contains("hunter2"), "{bad}");
+        }
     }
 
     #[test]

@@ -9,7 +9,15 @@ const DETAIL_CHARS_MAX: usize = 500;
 /// Longer values are named, not shown.
 const VALUE_CHARS_MAX: usize = 60;
 /// Members that follow from others, or change with every change.
-const FOLLOWS: [&str; 6] = ["version", "updated_at", "price", "sku", "inventory", "slug"];
+const FOLLOWS: [&str; 7] = [
+    "version",
+    "updated_at",
+    "price",
+    "lowest_price_30d",
+    "sku",
+    "inventory",
+    "slug",
+];
 /// The same of variants, whose SKU is their own.
 const VARIANT_FOLLOWS: [&str; 3] = ["price", "lowest_price_30d", "inventory"];
 /// What makes a price row another one.
@@ -137,26 +145,32 @@ fn prices(of: &str, before: &[Value], after: &[Value], told: &mut Vec<String>) {
     let same = |one: &Value, other: &Value| TERMS.iter().all(|term| one[term] == other[term]);
     for now in after {
         match before.iter().find(|was| same(was, now)) {
-            None => told.push(format!("{of}price added: {}", price(now))),
-            Some(was) if was["amount"] != now["amount"] => {
-                told.push(format!("{of}price: {} → {}", price(was), price(now)));
+            None => told.push(format!("{of}price added: {}", price(now, "amount"))),
+            Some(was) => {
+                for (member, name) in [
+                    ("amount", "price"),
+                    ("compare_at_amount", "compare-at price"),
+                ] {
+                    if was[member] != now[member] {
+                        let (was, now) = (price(was, member), price(now, member));
+                        told.push(format!("{of}{name}: {was} → {now}"));
+                    }
+                }
             }
-            Some(was) if was["compare_at_amount"] != now["compare_at_amount"] => {
-                told.push(format!("{of}compare-at price of {}", price(now)));
-            }
-            Some(_) => {}
         }
     }
     let gone = before
         .iter()
         .filter(|was| !after.iter().any(|now| same(was, now)));
-    told.extend(gone.map(|was| format!("{of}price removed: {}", price(was))));
+    told.extend(gone.map(|was| format!("{of}price removed: {}", price(was, "amount"))));
 }
 
-/// `12.50 USD`, with what it takes to get it.
-fn price(row: &Value) -> String {
+/// `12.50 USD`, the `member` of a price row, with what it takes to get it.
+fn price(row: &Value, member: &str) -> String {
     let code = row["currency"].as_str().unwrap_or_default();
-    let amount = row["amount"].as_i64().unwrap_or_default();
+    let Some(amount) = row[member].as_i64() else {
+        return "none".to_owned();
+    };
     let mut told =
         Currency::parse(code).map_or_else(|_| code.to_owned(), |code| money(amount, code));
     if row["min_quantity"].as_i64().is_some_and(|least| least > 1) {
@@ -164,6 +178,11 @@ fn price(row: &Value) -> String {
     }
     if let Some(group) = row["group"].as_str() {
         told.push_str(&format!(" for {group}"));
+    }
+    for (member, word) in [("starts_at", "from"), ("ends_at", "until")] {
+        if let Some(at) = row[member].as_str() {
+            told.push_str(&format!(" {word} {at}"));
+        }
     }
     told
 }
@@ -202,6 +221,10 @@ mod tests {
     #[test]
     fn variants_and_prices_are_looked_into() {
         let price = |amount: i64, from: i64| json!({ "id": amount, "currency": "USD", "amount": amount, "min_quantity": from });
+        let sale = |amount: i64, before: i64| {
+            let before = (before > 0).then_some(before);
+            json!({ "id": "s", "currency": "USD", "amount": amount, "compare_at_amount": before, "ends_at": "2027-01-01T00:00:00Z" })
+        };
         let variant = |id: &str, prices: Vec<Value>| json!({ "id": id, "sku": id.to_uppercase(), "prices": prices, "barcode": null });
         let product = |variants: Vec<Value>| json!({ "time_zone": "UTC", "variants": variants });
         for (before, after, told) in [
@@ -225,6 +248,11 @@ mod tests {
                 product(vec![variant("a", vec![price(1250, 1)])]),
                 product(vec![variant("a", vec![])]),
                 "price removed: 12.50 USD",
+            ),
+            (
+                product(vec![variant("a", vec![sale(1250, 0)])]),
+                product(vec![variant("a", vec![sale(1250, 1500)])]),
+                "compare-at price: none → 15.00 USD until 2027-01-01T00:00:00Z",
             ),
         ] {
             assert_eq!(differences(&before, &after).replace('\u{a0}', " "), told);

@@ -54,7 +54,11 @@ impl Reference {
                 problems: problems
                     .map(|entry| (entry.code.to_owned(), Page::new(problems::render(&entry))))
                     .collect(),
-                html: Page::new(reference::render(&document, Recorded::ours())),
+                // What was recorded leads to where it is read.
+                html: Page::new(
+                    reference::render(&document, Recorded::ours())
+                        .replace(reference::BASE_DEFAULT, public_url),
+                ),
                 openapi: Page::new(openapi::print(&document)),
             }
         })

@@ -13,8 +13,8 @@ use super::schema::{Direction, Schemas, text};
 use super::{page, prose, try_it};
 use serde_json::Value;
 
-/// Where examples point when the document names no server with an absolute URL.
-const BASE_DEFAULT: &str = "http://127.0.0.1:8080";
+/// Where examples point when the document names no server with an absolute URL, and where they were recorded.
+pub const BASE_DEFAULT: &str = "http://127.0.0.1:8080";
 
 /// The page at `/docs` for any OpenAPI 3.1 document. Send it with
 /// [`CONTENT_SECURITY_POLICY`](super::CONTENT_SECURITY_POLICY). Parts the document lacks are left

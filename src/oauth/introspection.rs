@@ -3,7 +3,7 @@
 use super::api::{Asked, DPOP, FORM, TAG, no_store};
 use super::error::{OAuthError, codes};
 use super::request::RevokeRequest;
-use super::scope::Scope;
+use super::scope::{Scope, Scopes};
 use super::token::Claims;
 use crate::app::App;
 use axum::extract::{Request, State};
@@ -133,11 +133,20 @@ async fn look(app: &App, request: Request) -> Result<IntrospectAnswer, OAuthErro
         return Err(OAuthError::ScopeNeeded(Scope::TokensIntrospect));
     }
     let verified = app.oauth.signer.verify(&request.token, asked.now.to_jiff());
-    Ok(match verified {
-        Ok(claims) => IntrospectAnswer {
-            active: true,
-            token: Some(claims.as_ref().into()),
-        },
-        Err(_) => IntrospectAnswer::default(),
+    let Ok(claims) = verified else {
+        return Ok(IntrospectAnswer::default());
+    };
+    // What the person whom it acts for may still do: nothing, when their account is closed.
+    let scopes = app.oauth.caps.narrow(&claims);
+    if scopes == Scopes::NONE {
+        return Ok(IntrospectAnswer::default());
+    }
+    let token = Introspected {
+        scope: scopes.to_string(),
+        ..claims.as_ref().into()
+    };
+    Ok(IntrospectAnswer {
+        active: true,
+        token: Some(token),
     })
 }

@@ -712,3 +712,29 @@ async fn the_error_that_the_document_shows_is_what_every_operation_can_answer() 
         }
     }
 }
+
+/// RFC 9110 §5.3: of two values whoever reads the first and whoever reads the last would disagree.
+#[tokio::test]
+async fn a_header_with_one_value_is_not_repeated() {
+    let app = TestApp::start().await;
+    let shop = app.client("products:write").await;
+    let product = json!({ "title": "Pot", "price": 100, "currency": "USD" });
+    for (name, value) in [
+        ("authorization", "Bearer x"),
+        ("idempotency-key", "pot-2"),
+        ("content-type", "application/json"),
+    ] {
+        let call = shop.request(Method::POST, "/v2/products").json(&product);
+        let call = call.header("idempotency-key", "pot-1");
+        let refused = call.header(name, value).send().await;
+        assert_eq!(refused.status, 400, "{name}: {}", refused.text());
+        assert_eq!(refused.code(), "invalid_header");
+        let told = refused.json()["errors"][0]["header"]
+            .as_str()
+            .unwrap()
+            .to_lowercase();
+        assert_eq!(told, name);
+    }
+    let none = app.client("products:read").await.get("/v2/products").await;
+    assert_eq!(none.json(), json!([]), "nothing was made");
+}

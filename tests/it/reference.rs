@@ -535,3 +535,12 @@ async fn the_rate_that_the_guide_shows_is_the_one_that_is_set_until_somebody_set
         2 * usual
     )));
 }
+
+/// Addresses in recorded answers are those of the server that shows them.
+#[tokio::test]
+async fn nothing_on_the_page_leads_to_where_it_was_recorded() {
+    let app = TestApp::start_with(|config| config.public_url = "https://shop.example".into()).await;
+    let page = app.anonymous().get("/docs").await.text();
+    assert!(!page.contains("127.0.0.1:8080"));
+    assert!(page.contains("https://shop.example/v2/products"));
+}

@@ -260,9 +260,15 @@ async fn moved(
                 if_match: IfMatch::version(seen),
                 now: signed_in.visit.now(),
             };
-            moves::make(tx, &id, &step, &mover).await?;
+            let order = moves::make(tx, &id, &step, &mover).await?;
             let action = format!("order.{done}");
-            store::note(tx, signed_in.doer(), &action, ("order", id.as_str())).await?;
+            let number = order.number.unwrap_or_default();
+            let told = match &step {
+                Move::Cancel { reason } => format!("{number}: {reason}"),
+                _ => number,
+            };
+            let object = ("order", id.as_str());
+            store::note_change(tx, signed_in.doer(), &action, object, &told).await?;
             Ok(())
         })
         .await;

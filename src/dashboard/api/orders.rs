@@ -15,6 +15,7 @@ use crate::error::{Result, not_found};
 use crate::orders::api::{ListOrders, OrderFilters, OrderSort};
 use crate::orders::order::{self, FulfillmentStatus, OrderStatus, PaymentStatus};
 use crate::orders::{Order, OrderId, store as orders};
+use crate::products::{ProductId, store as products};
 use askama::Template;
 use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
@@ -214,7 +215,14 @@ pub async fn get(State(app): State<App>, signed_in: SignedIn, Path(id): Path) ->
     let order = order.ok_or_else(|| not_found("order", id.as_str()))?;
     let events = events::of_object(&mut tx, "order", id.as_str(), TIMELINE_MAX, 0).await?;
     let actors = Actors::of(&mut tx, events.iter().map(|event| event.actor.as_str())).await?;
-    let page = order_page(&signed_in, &order, events, &actors);
+    let sold = order.items.iter().flatten();
+    let sold: Vec<ProductId> = sold.filter_map(|item| item.product_id.clone()).collect();
+    let alive = products::heads_of(&mut tx, &sold).await?;
+    let mut page = order_page(&signed_in, &order, events, &actors);
+    for line in &mut page.lines {
+        let there = |id: &String| alive.iter().any(|head| head.id.as_str() == id);
+        line.product = line.product.take().filter(there);
+    }
     Ok(frame::page(StatusCode::OK, &page))
 }
 

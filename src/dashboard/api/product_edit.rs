@@ -243,8 +243,10 @@ pub async fn delete(
 ) -> Result<Response> {
     let product = find(&app, &signed_in, &id).await?;
     if typed.get("name") != product.title.trim() {
-        let detail = "the name that was typed is not that of the product: nothing was deleted";
-        return Err(Problem::new(&codes::INVALID_BODY, detail));
+        let mut page = EditPage::of(&signed_in, product)?;
+        let detail = "this is not its name: nothing was deleted";
+        page.wrong.add("name", "Name", detail);
+        return Ok(frame::page(StatusCode::UNPROCESSABLE_ENTITY, &page));
     }
     let if_match = IfMatch::version(seen_version(typed.get("version"))?);
     let deleted: Result<()> = app

@@ -185,14 +185,13 @@ pub async fn adjust(
     Form(typed): Form,
 ) -> Result<Response> {
     let product = find(&app, &signed_in, &id).await?;
-    if !product
+    let known = product
         .variants
         .iter()
-        .any(|one| one.id.as_str() == variant)
-    {
-        return Err(not_found("variant", &variant));
-    }
-    let problem = match adjusted(&app, &signed_in, &variant, &typed).await {
+        .find(|one| one.id.as_str() == variant);
+    let known = known.ok_or_else(|| not_found("variant", &variant))?;
+    let name = known.sku.as_deref().unwrap_or(&product.title);
+    let problem = match adjusted(&app, &signed_in, (&variant, name), &typed).await {
         Ok(()) => {
             let place = format!("/dashboard/products/{id}/stock/{variant}");
             return Ok(frame::done(&place, "adjusted"));
@@ -248,13 +247,22 @@ fn wanted(variant: &str, typed: &Fields) -> Result<NewAdjustment> {
     read.map_err(|error| Problem::new(&codes::INVALID_BODY, error.to_string()))
 }
 
-async fn adjusted(app: &App, signed_in: &SignedIn, variant: &str, typed: &Fields) -> Result<()> {
+async fn adjusted(
+    app: &App,
+    signed_in: &SignedIn,
+    (variant, name): (&str, &str),
+    typed: &Fields,
+) -> Result<()> {
     let wanted = wanted(variant, typed)?;
     let change = check(&wanted)?;
     let (by, variant) = (signed_in.clone(), variant.to_owned());
-    let told = ["how", "units", "reason"]
-        .map(|name| typed.get(name))
-        .join(", ");
+    let before = wanted.expected_on_hand.unwrap_or_default();
+    let after = match (wanted.delta, wanted.set_to) {
+        (Some(delta), _) => before.saturating_add(delta),
+        (None, set_to) => set_to.unwrap_or_default(),
+    };
+    let (before, after, reason) = (count(before), count(after), typed.get("reason"));
+    let told = format!("{name}, on hand: {before} → {after}; {reason}");
     let done: Result<()> = app
         .db
         .write(async move |tx| {

@@ -276,10 +276,11 @@ pub async fn remove(
     Form(fields): Form,
 ) -> Result<Response> {
     let product = find(&app, &signed_in, &id).await?;
-    let page = VariantPage::of(&signed_in, product, &variant)?;
+    let mut page = VariantPage::of(&signed_in, product, &variant)?;
     if fields.get("name") != page.name.trim() {
-        let detail = "the name that was typed is not that of the variant: nothing was removed";
-        return Err(Problem::new(&codes::INVALID_BODY, detail));
+        let detail = "this is not its name: nothing was removed";
+        page.wrong.add("name", "Name", detail);
+        return Ok(frame::page(StatusCode::UNPROCESSABLE_ENTITY, &page));
     }
     let gone = variant.clone();
     let patch = move |product: &Product| {

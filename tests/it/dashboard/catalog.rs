@@ -160,7 +160,13 @@ async fn a_product_is_made_changed_and_deleted_by_forms() {
     let delete = format!("{own}/delete");
     let mut fields = form(&owner.get(&path).await.text(), &delete);
     set(&mut fields, "name", "mug");
-    assert_eq!(send(&mut owner, &delete, &fields).await.status, 422);
+    let mistyped = send(&mut owner, &delete, &fields).await;
+    assert_eq!(mistyped.status, 422);
+    assert!(
+        mistyped
+            .text()
+            .contains("id=\"wrong-name\">This is not its name")
+    );
     set(&mut fields, "name", "Blue \"mug\"");
     assert_eq!(send(&mut owner, &delete, &fields).await.status, 303);
     assert_eq!(owner.get(&own).await.status, 404);
@@ -329,6 +335,12 @@ async fn stock_is_received_counted_and_taken_by_its_rules() {
     assert!(low.contains(&path) && low.contains("TEAPOT"), "{low}");
     let audit = owner.get("/dashboard/audit").await.text();
     assert_eq!(audit.matches("Stock adjusted").count(), 2, "{audit}");
+    for told in [
+        "TEAPOT, on hand: 5 → 15; Delivery 4711",
+        "TEAPOT, on hand: 15 → 4; stocktake",
+    ] {
+        assert!(audit.contains(told), "{told} in {audit}");
+    }
     let mut reader = browser::member(&app, "reader@example.com", Role::ReadOnly).await;
     let page = reader.get(&path).await.text();
     assert!(page.contains("Ledger") && !page.contains("name=\"units\""));

@@ -201,7 +201,7 @@ impl Stack {
             )
             .into_response();
         }
-        if let Err(problem) = measure(request.headers()) {
+        if let Err(problem) = measure(request.headers()).and_then(|()| single(request.headers())) {
             return problem.into_response();
         }
         if request.uri().path().starts_with("/v2") && !accepts_json(request.headers()) {
@@ -328,6 +328,25 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
     given
         .filter(valid)
         .map_or_else(|| new_request_id().into(), Arc::from)
+}
+
+/// Fields with one value each: of two that differ, whoever reads the first and whoever reads the last disagree (RFC 9110
+/// §5.3 lets only lists be repeated).
+const SINGLE: [(HeaderName, &str); 3] = [
+    (header::AUTHORIZATION, "Authorization"),
+    (header::CONTENT_TYPE, "Content-Type"),
+    (
+        HeaderName::from_static("idempotency-key"),
+        "Idempotency-Key",
+    ),
+];
+
+fn single(headers: &HeaderMap) -> Result<(), Problem> {
+    let repeated = |(name, _): &&(HeaderName, &str)| headers.get_all(name).iter().count() > 1;
+    match SINGLE.iter().find(repeated) {
+        Some((_, name)) => Err(invalid_header(name, "expected at most one")),
+        None => Ok(()),
+    }
 }
 
 fn measure(headers: &HeaderMap) -> Result<(), Problem> {

@@ -203,10 +203,19 @@ async fn another_role_and_a_closed_account_hold_for_apps_with_the_answer() {
     assert_eq!(changed.status, 303, "{}", changed.text());
     assert_eq!(api.post("/v2/products", product).await.status, 403);
     assert_eq!(api.get("/v2/orders").await.status, 200);
+    // Whoever asks what the token is worth is told the same.
+    let (id, secret) = app.credentials("tokens:introspect").await;
+    let introspected = async || {
+        let body =
+            json!({ "token": access_token(&reply), "client_id": id, "client_secret": secret });
+        app.anonymous().post("/oauth/introspect", body).await.json()
+    };
+    assert_eq!(introspected().await["scope"], "orders:read");
     let email = [("email", "op@example.com".to_owned())];
     let closed = owner.post(&format!("{path}/disable"), &email).await;
     assert_eq!(closed.status, 303, "{}", closed.text());
     assert_eq!(api.get("/v2/orders").await.status, 401);
+    assert_eq!(introspected().await, json!({ "active": false }));
 }
 
 #[tokio::test]
