@@ -290,7 +290,7 @@ fn address(text: &String) -> Result<(), String> {
     }
 }
 
-fn http_url(text: &String) -> Result<(), String> {
+fn http_url(text: &str) -> Result<(), String> {
     let of_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
     let rest = text
         .strip_prefix("http://")
@@ -598,7 +598,7 @@ mod tests {
             "http://[::1]:9",
             "https://shop.example:8443",
         ] {
-            assert_eq!(http_url(&good.to_owned()), Ok(()), "{good}");
+            assert_eq!(http_url(good), Ok(()), "{good}");
         }
         for bad in [
             "",
@@ -612,7 +612,7 @@ mod tests {
             "https://shop\".example",
             "https://shop .example",
         ] {
-            let told = http_url(&bad.to_owned()).unwrap_err();
+            let told = http_url(bad).unwrap_err();
             assert!(!told.contains("hunter2"), "{bad}");
         }
     }

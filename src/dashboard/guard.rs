@@ -321,6 +321,7 @@ fn is_problem(response: &Response) -> bool {
 /// What a handler refused, as a page.
 async fn page_of_problem(visit: &Visit, response: Response) -> Response {
     let status = response.status();
+    let retry_after = response.headers().get(header::RETRY_AFTER).cloned();
     let body = http_body_util::Limited::new(response.into_body(), PROBLEM_BYTES_MAX);
     let body = body.collect().await.map(|body| body.to_bytes());
     let problem: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
@@ -342,7 +343,11 @@ async fn page_of_problem(visit: &Visit, response: Response) -> Response {
         detail = format!("{detail} (request {})", member("request_id"));
     }
     let title = title.trim_end_matches('.');
-    frame::message(visit, status, title, &detail)
+    let mut page = frame::message(visit, status, title, &detail);
+    if let Some(after) = retry_after {
+        page.headers_mut().insert(header::RETRY_AFTER, after);
+    }
+    page
 }
 
 /// Lets the form of this page lead on to `source`, scheme and host of an app.

@@ -2,6 +2,7 @@
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use axum::http::header;
 use platform::http::{Problem, codes};
 use platform::secrets::{Secret, random_base62};
 use std::sync::OnceLock;
@@ -51,7 +52,10 @@ fn hash_now(password: &str) -> String {
 }
 
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    let busy = || Problem::new(&codes::OVERLOADED, "too many people sign in at the moment");
+    let busy = || {
+        Problem::new(&codes::OVERLOADED, "too many people sign in at the moment")
+            .header(header::RETRY_AFTER, "1")
+    };
     let _place = PLACES.try_acquire().map_err(|_| busy())?;
     let _turn = RUNNING.acquire().await.map_err(|_| busy())?;
     tokio::task::spawn_blocking(work).await.map_err(|_| busy())

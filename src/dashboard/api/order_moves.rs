@@ -274,7 +274,7 @@ async fn moved(
         .await;
     match outcome {
         Err(problem) if problem.code() == &codes::PRECONDITION_FAILED => {
-            let detail = "Somebody else changed the order meanwhile, so nothing was done. Go back and look at it as it is now.";
+            let detail = "The order has changed meanwhile, so nothing was done. Go back and look at it as it is now.";
             return Err(Problem::new(&codes::PRECONDITION_FAILED, detail));
         }
         other => other?,

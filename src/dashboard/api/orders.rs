@@ -13,6 +13,7 @@ use crate::dashboard::views::{ORDERS, Tabs};
 use crate::dashboard::visit::SignedIn;
 use crate::error::{Result, not_found};
 use crate::orders::api::{ListOrders, OrderFilters, OrderSort};
+use crate::orders::moves::PAYMENT_TIMEOUT;
 use crate::orders::order::{self, FulfillmentStatus, OrderStatus, PaymentStatus};
 use crate::orders::{Order, OrderId, store as orders};
 use crate::products::{ProductId, store as products};
@@ -194,6 +195,8 @@ struct OrderPage<'a> {
     due: String,
     /// When an order that nobody confirms expires.
     held_until: Option<When>,
+    /// Why it was.
+    cancelled: Option<&'a str>,
     shipping: Vec<String>,
     billing: Vec<String>,
     timeline: Vec<Moment>,
@@ -249,6 +252,10 @@ fn order_page<'a>(
         sums: sums(order),
         total: money(order.totals.total, order.currency),
         due: money(order.totals.due, order.currency),
+        cancelled: order.cancel_reason.as_deref().map(|reason| match reason {
+            PAYMENT_TIMEOUT => "not paid in time",
+            other => other,
+        }),
         held_until: order.expires_at.map(|at| When::new(at, now, &zone)),
         shipping: order
             .shipping_address

@@ -6,7 +6,7 @@ use crate::dashboard::fields::next_page;
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::guard;
 use crate::dashboard::qr::Qr;
-use crate::dashboard::second::{self, Code, new_recovery_codes, use_code};
+use crate::dashboard::second::{self, Code, Holder, new_recovery_codes, use_code};
 use crate::dashboard::staff::Staff;
 use crate::dashboard::visit::{Form, SignedIn, Visit};
 use crate::dashboard::{accounts, store, totp};
@@ -30,10 +30,15 @@ struct CodePage<'a> {
 }
 
 /// The page that asks for the code of somebody whose password was right.
-pub fn ask(app: &App, visit: &Visit, staff: &Staff, next: &str) -> Response {
+pub fn ask(
+    app: &App,
+    visit: &Visit,
+    (staff, password_hash): (&Staff, &str),
+    next: &str,
+) -> Response {
     let page = CodePage {
         frame: Frame::new(visit, "Two-factor code"),
-        ticket: &app.dashboard.ticket(visit, staff),
+        ticket: &app.dashboard.ticket(visit, staff, password_hash),
         next,
         wrong: "",
     };
@@ -48,10 +53,10 @@ pub async fn sign_in(
     Form(typed): Form,
 ) -> Result<Response> {
     let ticket = typed.get("ticket");
-    let Some(id) = app.dashboard.holder(&visit, ticket) else {
+    let Some(holder) = app.dashboard.holder(&visit, ticket) else {
         return Ok(frame::done("/dashboard/sign-in", "late"));
     };
-    let Some(staff) = store::find_open(&mut app.db.read().await?, &id).await? else {
+    let Some(staff) = open_account(&app, &holder).await? else {
         return Ok(frame::see_other("/dashboard/sign-in"));
     };
     let (throttle, now) = (&app.dashboard.throttle, visit.now());
@@ -85,6 +90,19 @@ pub async fn sign_in(
     let mut response = frame::after_sign_in(&visit, next_page(typed.get("next")));
     guard::begin_session(&mut response, token.expose());
     Ok(response)
+}
+
+/// The account of who gave its password, unless it was closed or has another one since.
+async fn open_account(app: &App, holder: &Holder) -> Result<Option<Staff>> {
+    let mut tx = app.db.read().await?;
+    let Some(staff) = store::find_open(&mut tx, &holder.id).await? else {
+        return Ok(None);
+    };
+    let known = store::find_by_email(&mut tx, &staff.email).await?;
+    let hash = known.and_then(|(_, hash)| hash);
+    Ok(hash
+        .is_some_and(|hash| holder.knows(&hash))
+        .then_some(staff))
 }
 
 struct Attempt {

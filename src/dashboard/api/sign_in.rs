@@ -90,7 +90,7 @@ pub async fn sign_in(
     }
     let known = store::find_by_email(&mut app.db.read().await?, email).await?;
     let hash = known.as_ref().and_then(|(_, hash)| hash.clone());
-    let right = password::verify(Secret::new(password_of(&typed)), hash).await?;
+    let right = password::verify(Secret::new(password_of(&typed)), hash.clone()).await?;
     let staff = known.map(|(staff, _)| staff);
     let open = staff
         .as_ref()
@@ -104,7 +104,8 @@ pub async fn sign_in(
     throttle.succeeded(email, address);
     if staff.totp_since.is_some() {
         let next = next_page(typed.get("next"));
-        return Ok(second::ask(&app, &visit, &staff, next));
+        let known = (&staff, hash.as_deref().unwrap_or_default());
+        return Ok(second::ask(&app, &visit, known, next));
     }
     let token = begin(&app, &visit, &headers, staff).await?;
     let mut response = frame::after_sign_in(&visit, next_page(typed.get("next")));
@@ -265,6 +266,7 @@ pub async fn password(
 pub async fn choose_password(
     State(app): State<App>,
     visit: Visit,
+    headers: HeaderMap,
     Form(typed): Form,
 ) -> Result<Response> {
     let token = typed.get("token");
@@ -283,9 +285,14 @@ pub async fn choose_password(
     }
     let password_hash = password::hash(Secret::new(chosen.to_owned())).await?;
     let (device, now) = (visit.device().clone(), visit.now());
+    let brought = guard::session_hash(&headers);
     let begun = app
         .db
         .write(async move |tx| {
+            // A session that the browser brought along ends, whoever it was of.
+            if let Some(brought) = &brought {
+                store::end_session_of(tx, brought).await?;
+            }
             let place = (&device, now);
             accounts::choose_password(tx, &hash, &owner, &password_hash, place).await
         })

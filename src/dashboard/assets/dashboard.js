@@ -103,7 +103,11 @@ for (const button of document.querySelectorAll("[data-live]")) {
       while (rows.rows.length > ROWS_MAX) rows.deleteRow(-1);
     });
     // While the browser tries again the state is another.
-    source.addEventListener("error", () => source?.readyState === EventSource.CLOSED && stop());
+    source.addEventListener("error", () => {
+      if (source?.readyState !== EventSource.CLOSED) return;
+      stop();
+      button.textContent = "Interrupted: follow again, or reload the page";
+    });
   };
   button.hidden = false;
   stop();
@@ -128,9 +132,11 @@ if (find && window.HTMLDialogElement) {
     const own = ++asked;
     try {
       const query = new URLSearchParams({ q: field.value, part: "results" });
-      const answer = await fetch(`/dashboard/search?${query}`, { redirect: "error" });
+      const answer = await fetch(`/dashboard/search?${query}`, { redirect: "manual" });
       const text = await answer.text();
-      if (own === asked && answer.ok) results.innerHTML = text;
+      if (own !== asked) return;
+      if (answer.ok) results.innerHTML = text;
+      if (answer.type === "opaqueredirect") results.textContent = "Your session is over: press Enter to sign in.";
     } catch {
       // Enter still goes to the page of results.
     }

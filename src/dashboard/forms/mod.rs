@@ -19,8 +19,9 @@ use platform::db::DbError;
 use platform::http::{Problem, codes, read_body};
 use platform::secrets::sha256_hex;
 
-/// Most bytes of names and values that are carried along by a page that asks to send a form again.
-const CARRIED_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of names and values that are carried along by a page that asks to send a form again: the longest text of a
+/// product, and what its page showed.
+const CARRIED_BYTES_MAX: usize = 512 * 1024;
 
 /// A form as it came.
 #[derive(Debug)]
@@ -155,8 +156,9 @@ fn sent_before(visit: &Visit, trace: Trace) -> Response {
 
 /// What browsers say of the page that sent a form. Each of them says one of the two.
 fn comes_from_us(headers: &HeaderMap) -> bool {
-    if headers.contains_key("sec-fetch-site") {
-        return text(headers, HeaderName::from_static("sec-fetch-site")) == "same-origin";
+    let mut sites = headers.get_all("sec-fetch-site").iter().peekable();
+    if sites.peek().is_some() {
+        return sites.all(|site| site == "same-origin");
     }
     let origin = text(headers, header::ORIGIN);
     let authority = origin.split_once("://").map(|(_, authority)| authority);

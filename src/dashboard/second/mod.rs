@@ -11,7 +11,7 @@ use super::totp::{self, RECOVERY_CODES};
 use super::visit::Visit;
 use platform::clock::Timestamp;
 use platform::db::{DbError, Tx};
-use platform::secrets::MasterKey;
+use platform::secrets::{MasterKey, sha256_hex};
 use std::time::Duration;
 
 /// How long a code is waited for after the password.
@@ -30,21 +30,45 @@ fn key_of(id: &StaffId) -> String {
     format!("totp key of {id}")
 }
 
+/// Who gave the right password.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    pub id: String,
+    password: String,
+}
+
+impl Holder {
+    /// Whether the password of this hash is still the one that was given.
+    pub fn knows(&self, password_hash: &str) -> bool {
+        self.password == short(password_hash)
+    }
+}
+
+/// What tells one password's hash from another.
+fn short(password_hash: &str) -> String {
+    sha256_hex(password_hash.as_bytes())[..16].to_owned()
+}
+
 impl Dashboard {
-    /// What a browser brings back with the code: whose password was right, until when, and only in this browser.
-    pub fn ticket(&self, visit: &Visit, staff: &Staff) -> String {
+    /// What a browser brings back with the code: whose password was right, until when, and only in this browser. With
+    /// another password it is worth nothing.
+    pub fn ticket(&self, visit: &Visit, staff: &Staff, password_hash: &str) -> String {
         let end = visit.now() + TICKET_MAX;
-        let text = format!("{} {}", end.micros(), staff.id);
+        let text = format!("{} {} {}", end.micros(), staff.id, short(password_hash));
         self.seal.seal(text.as_bytes(), &visit.mark("ticket"))
     }
 
-    /// The id of whose a ticket is.
-    pub fn holder(&self, visit: &Visit, ticket: &str) -> Option<String> {
+    /// Whose a ticket is.
+    pub fn holder(&self, visit: &Visit, ticket: &str) -> Option<Holder> {
         let opened = self.seal.open(ticket, &visit.mark("ticket")).ok()?;
         let text = std::str::from_utf8(opened.expose()).ok()?;
-        let (end, id) = text.split_once(' ')?;
-        let end = Timestamp::from_micros(end.parse().ok()?);
-        (visit.now() < end).then(|| id.to_owned())
+        let mut parts = text.split(' ');
+        let end = Timestamp::from_micros(parts.next()?.parse().ok()?);
+        let holder = Holder {
+            id: parts.next()?.to_owned(),
+            password: parts.next()?.to_owned(),
+        };
+        (visit.now() < end).then_some(holder)
     }
 
     /// A key as it travels while it is set up and as it is stored.

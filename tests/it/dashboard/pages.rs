@@ -252,7 +252,7 @@ async fn an_order_is_moved_by_forms_as_by_the_api() {
         stale.status, 412,
         "the order has changed since the page was shown"
     );
-    assert!(stale.text().contains("Somebody else changed the order"));
+    assert!(stale.text().contains("The order has changed meanwhile"));
     let page = owner.get(&path).await.text();
     assert!(page.contains("The order is confirmed") && page.contains("by owner@example.com"));
     let again = owner.get(&path).await.text();

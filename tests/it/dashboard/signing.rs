@@ -3,6 +3,7 @@
 use super::browser::{self, Browser, OWNER, PASSWORD};
 use crate::app::TestApp;
 use std::time::Duration;
+use tradepost::dashboard::Role;
 use tradepost::dashboard::totp;
 
 /// An owner who signed in `ago`.
@@ -487,7 +488,11 @@ async fn a_reset_link_does_not_stand_in_for_a_code() {
     use tradepost::dashboard::accounts;
     let app = TestApp::start().await;
     let mut owner = owner(&app, Duration::ZERO).await;
-    enrol(&app, &mut owner).await;
+    let (phone, _) = enrol(&app, &mut owner).await;
+    app.clock.advance(SECONDS_30);
+    let mut thief = Browser::new(&app);
+    let asked = thief.sign_in(OWNER, PASSWORD).await.text();
+    let ticket = browser::between(&asked, "name=\"ticket\" value=\"", "\"");
     let now = app.clock.now();
     let link = app
         .db
@@ -499,10 +504,19 @@ async fn a_reset_link_does_not_stand_in_for_a_code() {
         ("token", token),
         ("password", "another long passphrase".to_owned()),
     ];
-    let mut browser = Browser::new(&app);
+    // In a browser in which somebody else is signed in: their session ends with it.
+    let mut browser = browser::member(&app, "kim@example.com", Role::ReadOnly).await;
+    let mut kim = Browser::new(&app);
+    kim.cookies = browser.cookies.clone();
     let done = browser.submit(&link, &form).await;
     assert_eq!(browser::landed(&done), "/dashboard/sign-in, password");
     assert_eq!(browser.get("/dashboard").await.status, 303);
+    assert_eq!(kim.get("/dashboard").await.status, 303);
+    // Who knew the old password has begun nothing that holds.
+    let late = [("ticket", ticket), ("code", phone.code(&app))];
+    let late = thief.post("/dashboard/sign-in/code", &late).await;
+    assert_eq!(browser::landed(&late), "/dashboard/sign-in, nothing");
+    assert_eq!(thief.get("/dashboard").await.status, 303);
     let asked = browser.sign_in(OWNER, "another long passphrase").await;
     assert!(asked.text().contains("name=\"ticket\""));
 
