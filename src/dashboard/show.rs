@@ -56,7 +56,7 @@ pub fn sentence(detail: &str) -> String {
     text
 }
 
-/// An instant in the shop's zone: how long ago, and exactly in the title.
+/// An instant in the shop's zone: how long ago or how soon, and exactly in the title.
 #[derive(Clone, Debug)]
 pub struct When {
     exact: String,
@@ -70,7 +70,9 @@ impl When {
         let today = now.to_jiff().to_zoned_datetime(zone.clone());
         let seconds = (now.micros() - at.micros()) / 1_000_000;
         let shown = match seconds {
-            -59..=59 => "just now".to_owned(),
+            -4..=59 => "just now".to_owned(),
+            -59..=-5 => format!("in {} s", -seconds),
+            -3_599..=-60 => format!("in {} min", -seconds / 60),
             60..=3_599 => format!("{} min ago", seconds / 60),
             _ if local.date() == today.date() => local.strftime("today %H:%M").to_string(),
             _ if local.year() == today.year() => local.strftime("%-d %b %H:%M").to_string(),
@@ -143,6 +145,8 @@ mod tests {
         let shown = |at| When::new(Timestamp::parse(at).unwrap(), now, &zone).shown;
         assert_eq!(shown("2026-11-25T11:59:30Z"), "just now");
         assert_eq!(shown("2026-11-25T11:20:00Z"), "40 min ago");
+        assert_eq!(shown("2026-11-25T12:00:30Z"), "in 30 s");
+        assert_eq!(shown("2026-11-25T12:45:00Z"), "in 45 min");
         assert_eq!(shown("2026-11-25T01:00:00Z"), "today 02:00");
         assert_eq!(shown("2026-11-24T22:30:00Z"), "24 Nov 23:30");
         assert_eq!(shown("2025-11-24T22:30:00Z"), "24 Nov 2025");

@@ -84,9 +84,9 @@ pub async fn list(
         state: state(&job.state, job.attempts),
         tries: format!("{} of {}", job.attempts, job.attempts_max),
         when: match job.state.as_str() {
-            "dead" => "was to run",
-            "running" => "held until",
-            _ => "runs from",
+            "dead" => "was due then",
+            "running" => "held until then",
+            _ => "",
         },
         run_at: When::new(job.run_at, now, &zone),
         error: job.last_error.unwrap_or_default(),
