@@ -17,23 +17,26 @@ pub struct Values(Vec<(String, String)>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clash {
     pub field: String,
+    /// What the form calls it.
+    pub label: String,
     /// What is stored now; `None` when there is no such field any more.
     pub now: Option<String>,
     /// Whether it was changed in the form too: then the form keeps what was typed.
     pub both: bool,
 }
 
-impl Clash {
-    /// What the form calls it.
-    pub fn label(&self) -> String {
-        label_of_field(&self.field, &[])
-    }
-}
-
 impl Values {
     pub fn set(&mut self, name: impl Into<String>, value: impl AsRef<str>) {
         let value = value.as_ref().replace("\r\n", "\n");
         self.0.push((name.into(), value));
+    }
+
+    /// Sets a field that may be there already.
+    pub fn put(&mut self, name: &str, value: &str) {
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => value.clone_into(known),
+            None => self.set(name, value),
+        }
     }
 
     /// Empty for a field that is not there.
@@ -44,6 +47,15 @@ impl Values {
     fn find(&self, name: &str) -> Option<&str> {
         let named = self.0.iter().find(|(known, _)| known == name);
         named.map(|(_, value)| value.as_str())
+    }
+
+    /// The keys of price rows, in order: of `price.KEY.amount`.
+    pub fn price_keys(&self) -> Vec<String> {
+        let amounts = self.0.iter().filter_map(|(name, _)| {
+            let key = name.strip_prefix("price.")?.strip_suffix(".amount")?;
+            Some(key.to_owned())
+        });
+        amounts.collect()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -76,6 +88,7 @@ impl Edited {
     /// And what has changed meanwhile.
     pub fn merged(&self, now: &Values) -> (Values, Vec<Clash>) {
         let (mut merged, mut clashes) = (Values::default(), Vec::new());
+        let keys = now.price_keys();
         for (field, stored) in now.iter() {
             let seen = self.seen.of(field);
             let typed = self.typed.of(field);
@@ -84,6 +97,7 @@ impl Edited {
             if seen != stored && typed != stored {
                 clashes.push(Clash {
                     field: field.to_owned(),
+                    label: label_of_field(field, &keys),
                     now: Some(stored.chars().take(TOLD_CHARS_MAX).collect()),
                     both: changed_here,
                 });
@@ -95,6 +109,7 @@ impl Edited {
             if now.find(field).is_none() && changed_here {
                 clashes.push(Clash {
                     field: field.to_owned(),
+                    label: label_of_field(field, &keys),
                     now: None,
                     both: true,
                 });

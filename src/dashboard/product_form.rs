@@ -8,6 +8,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use platform::clock::Timestamp;
 use platform::db::DbError;
 use platform::http::{FieldError, Place};
+use platform::secrets::sha256_hex;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ pub const TEXTS: [&str; 6] = ["title", "description", "status", "type", "vendor"
 /// Fields with one name a line.
 pub const LISTS: [&str; 2] = ["categories", "tags"];
 /// The fields of a price row.
-const PRICE_FIELDS: [&str; 7] = [
+pub const PRICE_FIELDS: [&str; 7] = [
     "amount",
     "currency",
     "compare_at",
@@ -147,11 +148,24 @@ pub fn price_field(key: &str, field: &str) -> String {
     format!("price.{key}.{field}")
 }
 
+/// The key of a stored price row: of when it applies, which no two rows of a variant share. Its id is another one with
+/// each amount, and somebody else's new amount is to be found beside what was typed.
+fn price_key(row: &PriceRow) -> String {
+    let terms = json!([
+        row.currency,
+        row.min_quantity,
+        row.group,
+        row.starts_at,
+        row.ends_at
+    ]);
+    sha256_hex(terms.to_string().as_bytes())[..12].to_owned()
+}
+
 /// The keys of the price rows in a form: those that are stored, then empty ones.
 pub fn price_keys(variant: Option<&Variant>) -> Vec<String> {
     let stored = variant.into_iter().flat_map(|variant| &variant.prices);
-    let stored = stored.map(|row| row.id.clone());
     stored
+        .map(price_key)
         .chain((1..=NEW_PRICES).map(|n| format!("new{n}")))
         .collect()
 }
@@ -183,7 +197,7 @@ pub fn variant_values(
     }
     for row in variant.into_iter().flat_map(|one| &one.prices) {
         for (field, text) in price_texts(row, zone) {
-            values.set(price_field(&row.id, field), text);
+            values.set(price_field(&price_key(row), field), text);
         }
     }
     for key in price_keys(None) {
@@ -284,7 +298,7 @@ fn prices(
         let field = |name: &str| price_field(key, name);
         let same = |name: &str| typed.of(&field(name)) == present.of(&field(name)).trim();
         let stored = variant.into_iter().flat_map(|one| &one.prices);
-        let stored = stored.into_iter().find(|row| row.id == *key);
+        let stored = stored.into_iter().find(|row| price_key(row) == *key);
         match stored {
             Some(row) if PRICE_FIELDS.iter().all(|name| same(name)) => rows.push(json!(row)),
             _ if typed.of(&field("amount")).is_empty() => {

@@ -169,6 +169,14 @@ pub async fn update(
             return Ok(frame::done(&format!("/dashboard/products/{id}"), "changed"));
         }
         Err(problem) if is_of_form(&problem) => problem,
+        Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
+            let detail = "the product is not there any more, so nothing was saved: create it anew with what you entered";
+            let page = EditPage {
+                wrong: Wrong::line(detail),
+                ..EditPage::new(&signed_in, edited.typed)
+            };
+            return Ok(frame::page(StatusCode::NOT_FOUND, &page));
+        }
         Err(problem) => return Err(problem),
     };
     let page = EditPage::of(&signed_in, find(&app, &signed_in, &id).await?)?;

@@ -5,7 +5,9 @@ use super::products::find;
 use crate::app::App;
 use crate::dashboard::edited::{Again, Clash, Edited, Values};
 use crate::dashboard::frame::{self, Frame};
-use crate::dashboard::product_form::{price_field, price_keys, variant_patch, variant_values};
+use crate::dashboard::product_form::{
+    PRICE_FIELDS, price_field, price_keys, variant_patch, variant_values,
+};
 use crate::dashboard::visit::{Form, SignedIn};
 use crate::dashboard::wrong::{Mark, Wrong};
 use crate::error::{Result, not_found};
@@ -194,6 +196,7 @@ fn again(page: VariantPage, edited: &Edited, problem: &Problem, seen: &str) -> R
     let now = (page.seen, page.version);
     let again = Again::of(problem, (edited, seen_version(seen)?), now, &keys);
     let mut values = again.values;
+    keep_gone_prices(&page.prices, edited, &mut values);
     for name in ["option", "option.first", "option.second"] {
         values.set(name, edited.typed.of(name));
     }
@@ -206,6 +209,34 @@ fn again(page: VariantPage, edited: &Edited, problem: &Problem, seen: &str) -> R
         ..page
     };
     Ok(frame::page(problem.status(), &page))
+}
+
+/// Puts what was typed into price rows that are not there any more into empty ones, as far as there are any.
+fn keep_gone_prices(rows: &[PriceForm], edited: &Edited, values: &mut Values) {
+    fn of<'a>(values: &'a Values, key: &str, field: &str) -> &'a str {
+        values.of(&price_field(key, field))
+    }
+    let (seen, typed) = (&edited.seen, &edited.typed);
+    let changed = |key: &str| {
+        let mut fields = PRICE_FIELDS.iter();
+        fields.any(|field| of(typed, key, field) != of(seen, key, field).trim())
+    };
+    let gone = typed.price_keys();
+    let gone = gone
+        .iter()
+        .filter(|key| !rows.iter().any(|row| row.key == **key) && changed(key));
+    let free = rows.iter().filter(|row| !row.stored);
+    let free: Vec<&PriceForm> = free
+        .filter(|row| of(values, &row.key, "amount").is_empty())
+        .collect();
+    for (key, row) in gone.zip(free) {
+        for field in PRICE_FIELDS {
+            values.put(
+                &price_field(&row.key, field),
+                &of(&edited.typed, key, field),
+            );
+        }
+    }
 }
 
 /// The price rows that a form sent on, in their order: those with an amount.

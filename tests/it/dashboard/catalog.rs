@@ -78,6 +78,18 @@ pub fn set(fields: &mut [(String, String)], name: &str, value: &str) {
     field.unwrap_or_else(|| panic!("no field {name}")).1 = value.to_owned();
 }
 
+/// The name of the field that holds `value`.
+fn named(fields: &[(String, String)], value: &str) -> String {
+    let mut holding = fields
+        .iter()
+        .filter(|(name, held)| held == value && !name.starts_with("was."));
+    holding
+        .next()
+        .unwrap_or_else(|| panic!("no {value}"))
+        .0
+        .clone()
+}
+
 pub async fn send(
     browser: &mut Browser,
     path: &str,
@@ -209,6 +221,90 @@ async fn two_people_who_edit_one_product_hear_of_each_other() {
 }
 
 #[tokio::test]
+async fn two_people_who_change_one_price_hear_of_each_other() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let product = teapot(&app).await;
+    let variant = product["variants"][0]["id"].as_str().unwrap();
+    let path = format!(
+        "/dashboard/products/{}/variants/{variant}",
+        product["id"].as_str().unwrap()
+    );
+    let page = owner.get(&path).await.text();
+    let (mut mine, mut theirs) = (form(&page, &path), form(&page, &path));
+    let amount = named(&mine, "19.99");
+    set(&mut theirs, &amount, "14.00");
+    assert_eq!(send(&mut owner, &path, &theirs).await.status, 303);
+    set(&mut mine, &amount, "15.00");
+    let told = send(&mut owner, &path, &mine).await;
+    assert_eq!(told.status, 412);
+    let page = told.text();
+    assert!(
+        page.contains("<strong>Price 1, amount</strong> is now “14.00”; you changed it too"),
+        "{page}"
+    );
+    let again = form(&page, &path);
+    assert_eq!(named(&again, "15.00"), amount, "what was typed stays");
+    assert_eq!(send(&mut owner, &path, &again).await.status, 303);
+    assert_eq!(
+        read(&app, &product["id"]).await["variants"][0]["prices"][0]["amount"],
+        1500
+    );
+
+    // One whose terms have become others: what was typed waits in an empty row.
+    let page = owner.get(&path).await.text();
+    let (mut mine, mut theirs) = (form(&page, &path), form(&page, &path));
+    let from = amount.replace(".amount", ".min_quantity");
+    set(&mut theirs, &from, "5");
+    assert_eq!(send(&mut owner, &path, &theirs).await.status, 303);
+    set(&mut mine, &amount, "16.00");
+    let told = send(&mut owner, &path, &mine).await;
+    assert_eq!(told.status, 412);
+    let again = form(&told.text(), &path);
+    assert_eq!(named(&again, "16.00"), "price.new1.amount");
+    assert_eq!(send(&mut owner, &path, &again).await.status, 303);
+    let prices = read(&app, &product["id"]).await["variants"][0]["prices"].clone();
+    assert_eq!(
+        (&prices[0]["amount"], &prices[0]["min_quantity"]),
+        (&json!(1500), &json!(5))
+    );
+    assert_eq!(
+        (&prices[1]["amount"], &prices[1]["min_quantity"]),
+        (&json!(1600), &json!(1))
+    );
+}
+
+#[tokio::test]
+async fn what_was_typed_outlives_the_product() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let product = teapot(&app).await;
+    let path = format!(
+        "/dashboard/products/{}/edit",
+        product["id"].as_str().unwrap()
+    );
+    let mut mine = form(&owner.get(&path).await.text(), &path);
+    set(&mut mine, "description", "Typed for an hour");
+    let api = app.client("products:write").await;
+    let gone = api
+        .delete(&format!("/v2/products/{}", product["id"].as_str().unwrap()))
+        .await;
+    assert_eq!(gone.status, 204);
+    let told = send(&mut owner, &path, &mine).await;
+    assert_eq!(told.status, 404);
+    let page = told.text();
+    assert!(
+        page.contains("The product is not there any more, so nothing was saved"),
+        "{page}"
+    );
+    let anew = form(&page, "/dashboard/products/new");
+    let made = send(&mut owner, "/dashboard/products/new", &anew).await;
+    assert_eq!(made.status, 303, "{}", made.text());
+    let page = owner.get(made.header("location")).await.text();
+    assert!(page.contains("Typed for an hour"), "{page}");
+}
+
+#[tokio::test]
 async fn a_variant_is_added_priced_and_removed() {
     let app = TestApp::start().await;
     let mut owner = owner(&app).await;
@@ -242,8 +338,8 @@ async fn a_variant_is_added_priced_and_removed() {
     let page = owner.get(&path).await.text();
     let mut fields = form(&page, &path);
     let first = large["prices"][0]["id"].as_str().unwrap();
-    let second = large["prices"][1]["id"].as_str().unwrap();
-    set(&mut fields, &format!("price.{second}.amount"), "");
+    let second = named(&fields, "25.00");
+    set(&mut fields, &second, "");
     set(&mut fields, "price.new1.amount", "22.00");
     set(&mut fields, "price.new1.starts_at", "2027-01-01T00:00:00");
     set(&mut fields, "option.Size", "Huge");
