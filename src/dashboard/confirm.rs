@@ -25,7 +25,8 @@ use std::time::Duration;
 const FIELD: &str = "confirm_password";
 /// The field in which a code is given.
 const CODE_FIELD: &str = "confirm_code";
-const WRONG: &str = "The password is wrong, or the passkey was refused.";
+const WRONG: &str = "The password is wrong.";
+const REFUSED: &str = "The passkey was refused: try again, or give the password.";
 const WRONG_CODE: &str = "This code is wrong, or was used already: wait for the next one.";
 
 /// The fields in which the question is answered.
@@ -205,7 +206,9 @@ pub async fn confirm(app: &App, visit: &Visit, fields: &Fields) -> Result<Confir
         return Ok(Confirmed::Already);
     }
     let given = fields.exact(FIELD);
-    let answered = match passkeys::assertion(fields) {
+    let assertion = passkeys::assertion(fields);
+    let wrong = if assertion.is_some() { REFUSED } else { WRONG };
+    let answered = match assertion {
         Some(given) => own_passkey(app, visit, staff, (fields, &given)).await?,
         None if given.is_empty() => {
             return ask(app, visit, fields, (StatusCode::FORBIDDEN, "")).await;
@@ -218,7 +221,7 @@ pub async fn confirm(app: &App, visit: &Visit, fields: &Fields) -> Result<Confir
     let refuse = StatusCode::UNPROCESSABLE_ENTITY;
     match answered {
         Own::Right => {}
-        Own::Wrong => return ask(app, visit, fields, (refuse, WRONG)).await,
+        Own::Wrong => return ask(app, visit, fields, (refuse, wrong)).await,
         Own::WrongCode => return ask(app, visit, fields, (refuse, WRONG_CODE)).await,
         Own::Paused(seconds) => {
             let wrong = "Too many wrong answers: try again in a while.";

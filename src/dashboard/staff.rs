@@ -184,14 +184,13 @@ impl Shop {
         }
         let currency = Currency::parse(currency)
             .map_err(|_| ("currency", "Choose one of the currencies in the list."))?;
-        if TimeZone::get(time_zone).is_err() {
-            let expected = "Give a time zone such as Europe/Vienna or UTC.";
-            return Err(("time_zone", expected));
-        }
+        let expected = "Give a time zone such as Europe/Vienna or UTC.";
+        let zone = TimeZone::get(time_zone).map_err(|_| ("time_zone", expected))?;
         Ok(Shop {
             name: name.to_owned(),
             currency,
-            time_zone: time_zone.to_owned(),
+            // As the database of zones writes it, whatever the case it was typed in.
+            time_zone: zone.iana_name().unwrap_or(time_zone).to_owned(),
         })
     }
 
@@ -274,19 +273,18 @@ const COMMON: [&str; 36] = [
 /// Letters and marks that are to be left beside what is common.
 const OWN_CHARS_MIN: usize = 4;
 
-/// Whether `folded` is digits and common parts and little else: one of the first that is tried.
-fn is_common(folded: &str) -> bool {
+/// How much of `folded` is left without digits, common parts and `own`.
+fn beside_common(folded: &str, own: &[&str]) -> usize {
     let unmasked = folded
         .replace(['@', '4'], "a")
         .replace(['0'], "o")
         .replace('$', "s");
-    let own = |text: &str| {
-        let rest = COMMON
-            .iter()
-            .fold(text.to_owned(), |rest, part| rest.replace(part, ""));
+    let left = |text: &str| {
+        let parts = own.iter().chain(&COMMON);
+        let rest = parts.fold(text.to_owned(), |rest, part| rest.replace(part, ""));
         rest.chars().filter(|c| !c.is_ascii_digit()).count()
     };
-    own(folded).min(own(&unmasked)) < OWN_CHARS_MIN
+    left(folded).min(left(&unmasked))
 }
 
 /// Whether `password` may be chosen by the owner of `email`. Length is what counts (NIST SP 800-63B §3.1.1.2).
@@ -295,7 +293,10 @@ fn is_common(folded: &str) -> bool {
 /// A sentence that says what was expected.
 pub fn check_password(password: &str, email: &str) -> Result<(), &'static str> {
     let folded = password.to_lowercase();
-    let local = email.split('@').next().unwrap_or_default().to_lowercase();
+    let whole = email.to_lowercase();
+    // A letter or two are in every word.
+    let local = whole.split('@').next().filter(|local| local.len() > 2);
+    let local = local.unwrap_or(&whole).to_owned();
     let mut characters: Vec<char> = folded.chars().collect();
     let count = characters.len();
     characters.sort_unstable();
@@ -306,10 +307,10 @@ pub fn check_password(password: &str, email: &str) -> Result<(), &'static str> {
         Err("Use at most 256 bytes.")
     } else if characters.len() < 5 {
         Err("Use more than four different characters.")
-    } else if is_common(&folded) {
+    } else if beside_common(&folded, &[]) < OWN_CHARS_MIN {
         Err("This is one of the first that is tried: four random words are better.")
-    } else if local.len() > 3 && folded.contains(&local) {
-        Err("Leave your email address, and the part of it before the @, out of the password.")
+    } else if beside_common(&folded, &[&whole, &local]) < OWN_CHARS_MIN {
+        Err("This is little more than your email address: four random words are better.")
     } else {
         Ok(())
     }
@@ -326,6 +327,7 @@ mod tests {
             "an administrator's secret",
             "password of my own making",
             "Xk7-Qp2-93f_81",
+            "savanna elephant 99 of ada",
             "\u{44f} \u{43d}\u{435} \u{437}\u{43d}\u{430}\u{44e} \u{438}\u{445}",
         ] {
             assert!(check_password(good, "ada@example.com").is_ok(), "{good}");

@@ -138,7 +138,7 @@ async fn what_is_wrong_with_a_setup_is_said_and_nothing_is_lost() {
         (
             "password",
             "owner-owner-owner",
-            "Leave your email address, and the part of it before the @, out",
+            "little more than your email address",
         ),
         ("shop", " ", "name of 1 to 100"),
         ("currency", "usd", "one of the currencies"),

@@ -42,6 +42,8 @@ struct ChoosePage {
     chosen: Vec<Chosen>,
     /// More fit the filters than can be changed at once.
     cut: bool,
+    /// Those of the longest ago are shown, for no words were looked for.
+    longest: bool,
     typed: Values,
     statuses: Vec<Choice>,
     currency: String,
@@ -143,6 +145,7 @@ fn choose_page(
         frame: Frame::new(&signed_in.visit, "Change products"),
         chosen: found.iter().map(chosen).collect(),
         cut: false,
+        longest: false,
         statuses: choices(products::STATUSES.into_iter(), typed.get("status")),
         currency: match typed.get("currency") {
             "" => signed_in.shop.currency.as_str().to_owned(),
@@ -175,6 +178,7 @@ pub async fn choose(
     }
     let page = ChoosePage {
         cut,
+        longest: asked.get("q").is_empty(),
         back,
         // What the list was filtered by is not what is to be changed.
         ..choose_page(&signed_in, (&found, &ids), &Fields::default())

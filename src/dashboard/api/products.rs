@@ -298,7 +298,8 @@ async fn searched(app: &App, q: &str, asked: &Fields) -> Result<Found> {
     })
 }
 
-/// The first `most` products of the list that `asked` filters, and whether more follow.
+/// At most `most` products of the list that `asked` filters, and whether there are more. Of a list without words those
+/// whose last change is the longest ago: whoever changes them and asks again gets the next.
 pub async fn fitting(
     app: &App,
     uri: &Uri,
@@ -318,7 +319,11 @@ pub async fn fitting(
     };
     let page = Page::new(&query, uri, &app.cursors)?;
     let mut tx = app.db.read().await?;
-    let mut heads = store::list(&mut tx, &listing(asked), &page, app.clock.now()).await?;
+    let listed = ListProducts {
+        sort: Some(Sort::Updated),
+        ..listing(asked)
+    };
+    let mut heads = store::list(&mut tx, &listed, &page, app.clock.now()).await?;
     let more = page.cut(&mut heads);
     Ok((heads.into_iter().map(|head| head.id).collect(), more))
 }

@@ -206,7 +206,7 @@ pub async fn turn_on(
     let (now, visit) = (signed_in.visit.now(), signed_in.visit.clone());
     let seal = app.dashboard.seal.clone();
     let Some(step) = totp::step_of(&key, typed.get("code"), 0, now) else {
-        let wrong = "This is not the code of this key. Is the clock of your phone right?";
+        let wrong = "This is not the code of this key. Is it the one that you scanned last, and is the clock of your phone right?";
         return Ok(key_page(&signed_in, (&key, &sealed), wrong));
     };
     let made: std::result::Result<_, DbError> = app

@@ -116,6 +116,8 @@ struct MemberPage {
     frame: Frame,
     id: String,
     role: &'static str,
+    /// The role that the form was shown with.
+    was: &'static str,
     state: Badge,
     codes: bool,
     signed_in: Option<When>,
@@ -144,6 +146,7 @@ async fn member(app: &App, signed_in: &SignedIn, id: String, wrong: Wrong) -> Re
     let page = MemberPage {
         frame: Frame::new(&signed_in.visit, staff.email.clone()),
         role: staff.role.shown(),
+        was: staff.role.as_str(),
         state: state(&staff),
         codes: staff.totp_since.is_some(),
         signed_in: staff.signed_in_at.map(|at| When::new(at, now, &zone)),
@@ -208,6 +211,8 @@ async fn changeable(
 enum Refused {
     #[error("one's own account, or one that may more")]
     NotYours,
+    #[error("somebody else changed it meanwhile")]
+    Changed,
     #[error(transparent)]
     Account(#[from] AccountError),
 }
@@ -231,6 +236,7 @@ fn refusal(signed_in: &SignedIn, refused: Refused) -> Result<Response> {
                 detail,
             ))
         }
+        Refused::Changed => Err(Problem::new(&codes::CONFLICT, refused.to_string())),
         Refused::Account(AccountError::Db(error)) => Err(error.into()),
         Refused::Account(AccountError::Unknown(id)) => Err(not_found("member", &id)),
         Refused::Account(error) => Err(Problem::new(&codes::CONFLICT, error.to_string())),
@@ -363,11 +369,14 @@ pub async fn role(
     Form(typed): Form,
 ) -> Result<Response> {
     let role = Role::parse(typed.get("role"));
-    let by = signed_in.clone();
+    let (by, page, was) = (signed_in.clone(), id.clone(), Role::parse(typed.get("was")));
     let changed = app
         .db
         .write(async move |tx| {
             let (covers, staff) = changeable(tx, &by, &id).await?;
+            if was.is_some_and(|was| was != staff.role) {
+                return Err(Refused::Changed);
+            }
             let role = role.filter(|role| covers.covers(*role));
             let role = role.ok_or(Refused::NotYours)?;
             accounts::change_role(tx, by.doer(), staff.id.as_str(), role).await?;
@@ -385,6 +394,12 @@ pub async fn role(
                 None => frame::done(&page, "role"),
                 Some(_) => frame::done("/dashboard/team", "role"),
             })
+        }
+        Err(Refused::Changed) => {
+            let mut wrong = Wrong::default();
+            let detail = "somebody else changed it meanwhile: this is what it is now";
+            wrong.add("role", "Role", detail);
+            member(&app, &signed_in, page, wrong).await
         }
         Err(refused) => refusal(&signed_in, refused),
     }

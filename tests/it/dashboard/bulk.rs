@@ -90,7 +90,7 @@ async fn many_products_are_changed_as_the_page_before_has_shown() {
     let look = looked(&mut owner, &ids[..3], &change).await;
     let told = words(&look.text());
     for shown in [
-        "Nothing is written yet. 3 change, 0 stay as they are, 0 cannot",
+        "Nothing is written yet. 3 will change, 0 will stay as they are, 0 cannot",
         "Status Active → Draft Categories kitchen → kitchen, spring Price, S 19.99 USD → 21.99 USD (exactly 21.989)",
         "Price, S, from 10 units, for trade 15.00 USD → 16.50 USD",
         "Price, S 18.00 EUR → 19.80 EUR Price, L 30.00 EUR → 33.00 EUR",
@@ -213,7 +213,7 @@ async fn one_that_cannot_be_changed_does_not_keep_the_others_back() {
     let look = looked(&mut owner, &ids, &change).await;
     let told = words(&look.text());
     assert!(
-        told.contains("1 changes, 0 stay as they are, 2 cannot be changed so")
+        told.contains("1 will change, 0 will stay as they are, 2 cannot be changed so")
             && told.contains("Pot CHEAP Price: 1.00 USD cannot be changed so")
             && told.contains("Pot FULL Categories:"),
         "{told}"
@@ -388,8 +388,15 @@ async fn all_that_fit_the_filters_are_chosen_and_no_more_than_the_bound() {
     set(&mut fields, "by", "-5");
     let look = send(&mut owner, CHOOSE, &fields).await;
     let fields = form(&look.text(), APPLY);
+    app.clock.advance(std::time::Duration::from_secs(60));
     let done = send(&mut owner, APPLY, &fields).await;
     assert!(words(&done.text()).contains("200 products are changed."));
+    // Whoever goes on gets those that are left first.
+    let next = owner.get(&format!("{CHOOSE}?all=yes")).await.text();
+    let prices: Vec<&str> = next.split("</span> ").skip(1).take(4).collect();
+    let old = |shown: &&&str| shown.starts_with("10.00");
+    assert_eq!(prices.iter().filter(old).count(), 3, "{prices:?}");
+    assert!(prices[..3].iter().all(|shown| old(&shown)));
     let api = app.client("products:read").await;
     let reduced = api
         .get("/v2/products?currency=USD&max_price=950&limit=250")

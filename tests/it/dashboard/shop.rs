@@ -60,6 +60,14 @@ async fn the_shop_is_changed_and_shown_everywhere_at_once() {
                 .contains("name: Teapots &#38; more → Cups; currency: USD → EUR; time zone: Europe/Vienna → Asia/Tokyo"),
         "{audit}"
     );
+    let mut form = super::catalog::form(&owner.get(path).await.text(), path);
+    super::catalog::set(&mut form, "time_zone", "europe/vienna");
+    super::catalog::send(&mut owner, path, &form).await;
+    let page = owner.get(path).await.text();
+    assert!(
+        page.contains("name=\"time_zone\" value=\"Europe/Vienna\""),
+        "{page}"
+    );
     let mut operator = browser::member(&app, "op@example.com", Role::Operator).await;
     assert_eq!(operator.get(path).await.status, 403);
 }

@@ -303,6 +303,12 @@ async fn a_changed_role_holds_at_once_and_ends_sessions() {
     let changed = owner.post(&role, &fields(&[("role", "operator")])).await;
     assert_eq!(browser::landed(&changed), "/dashboard/team, role");
     assert_eq!(kim.get("/dashboard").await.status, 303, "the session ended");
+    // From a page that shows another role nobody undoes what was done meanwhile.
+    let stale = fields(&[("role", "developer"), ("was", "admin")]);
+    let told = owner.post(&role, &stale).await;
+    assert_eq!(told.status, 422);
+    assert!(told.text().contains("somebody else changed it meanwhile"));
+    assert!(told.text().contains("name=\"was\" value=\"operator\""));
     kim.sign_in("kim@example.com", PASSWORD).await;
     assert_eq!(kim.get("/dashboard/team").await.status, 403);
     assert_eq!(
