@@ -231,10 +231,7 @@ fn keep_gone_prices(rows: &[PriceForm], edited: &Edited, values: &mut Values) {
         .collect();
     for (key, row) in gone.zip(free) {
         for field in PRICE_FIELDS {
-            values.put(
-                &price_field(&row.key, field),
-                &of(&edited.typed, key, field),
-            );
+            values.put(&price_field(&row.key, field), of(&edited.typed, key, field));
         }
     }
 }
