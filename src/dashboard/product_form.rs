@@ -166,8 +166,13 @@ pub fn price_keys(variant: Option<&Variant>) -> Vec<String> {
     let stored = variant.into_iter().flat_map(|variant| &variant.prices);
     stored
         .map(price_key)
-        .chain((1..=NEW_PRICES).map(|n| format!("new{n}")))
+        .chain((1..=NEW_PRICES).map(new_price_key))
         .collect()
+}
+
+/// The key of the `n`th new price row, from 1 on.
+pub fn new_price_key(n: usize) -> String {
+    format!("new{n}")
 }
 
 /// A variant as its form shows it; `None` is one that is to be made.
@@ -294,7 +299,11 @@ fn prices(
     zone: &TimeZone,
 ) -> (Vec<Value>, Vec<FieldError>) {
     let (mut rows, mut faults) = (Vec::new(), Vec::new());
-    for key in &price_keys(variant) {
+    let mut keys = price_keys(variant);
+    let more = typed.price_keys().into_iter();
+    let more = more.filter(|key| key.starts_with("new") && !keys.contains(key));
+    keys.extend(more.collect::<Vec<_>>());
+    for key in &keys {
         let field = |name: &str| price_field(key, name);
         let same = |name: &str| typed.of(&field(name)) == present.of(&field(name)).trim();
         let stored = variant.into_iter().flat_map(|one| &one.prices);

@@ -3,7 +3,7 @@
 
 use super::orders::{Choice, choices};
 use super::product_edit::{change, is_of_form};
-use super::products;
+use super::products::{self, Fitting};
 use crate::app::App;
 use crate::dashboard::bulk::{Bulk, FIELDS, Line, PRODUCTS_MAX, Plan, Refused};
 use crate::dashboard::edited::Values;
@@ -42,8 +42,8 @@ struct ChoosePage {
     chosen: Vec<Chosen>,
     /// More fit the filters than can be changed at once.
     cut: bool,
-    /// Those of the longest ago are shown, for no words were looked for.
-    longest: bool,
+    /// Where those after them are chosen; empty when these are of the longest ago.
+    next: String,
     typed: Values,
     statuses: Vec<Choice>,
     currency: String,
@@ -76,6 +76,7 @@ struct LookPage {
     /// Names and values of the form, sent on.
     change: Vec<(&'static str, String)>,
     back: String,
+    next: String,
 }
 
 #[derive(Template)]
@@ -86,6 +87,7 @@ struct DonePage {
     left: Vec<Row>,
     change: Vec<(&'static str, String)>,
     back: String,
+    next: String,
 }
 
 fn invalid(detail: &str) -> Problem {
@@ -124,6 +126,12 @@ fn change_of(typed: &Fields) -> Vec<(&'static str, String)> {
     sent.collect()
 }
 
+/// Where the products after these are chosen, if `address` says so.
+fn next_of(address: &str) -> String {
+    let is_next = address.starts_with("/dashboard/products/bulk?") && next_page(address) == address;
+    if is_next { address } else { "" }.to_owned()
+}
+
 /// The form over `found`, of which those of `ticked` are chosen.
 fn choose_page(
     signed_in: &SignedIn,
@@ -145,7 +153,7 @@ fn choose_page(
         frame: Frame::new(&signed_in.visit, "Change products"),
         chosen: found.iter().map(chosen).collect(),
         cut: false,
-        longest: false,
+        next: next_of(typed.get("next")),
         statuses: choices(products::STATUSES.into_iter(), typed.get("status")),
         currency: match typed.get("currency") {
             "" => signed_in.shop.currency.as_str().to_owned(),
@@ -165,10 +173,15 @@ pub async fn choose(
     OriginalUri(uri): OriginalUri,
 ) -> Result<Response> {
     let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
-    let (ids, cut) = match asked.get("all") {
-        "" => (ids_of(asked.all("product"))?, false),
+    let fitting = match asked.get("all") {
+        "" => Fitting {
+            ids: ids_of(asked.all("product"))?,
+            more: false,
+            next: None,
+        },
         _ => products::fitting(&app, &uri, &asked, PRODUCTS_MAX).await?,
     };
+    let ids = fitting.ids;
     let found = loaded(&app, &signed_in, &ids).await?;
     let back = list_of(signed_in.visit.back());
     if found.is_empty() {
@@ -177,8 +190,8 @@ pub async fn choose(
         return Ok(response);
     }
     let page = ChoosePage {
-        cut,
-        longest: asked.get("q").is_empty(),
+        cut: fitting.more,
+        next: fitting.next.unwrap_or_default(),
         back,
         // What the list was filtered by is not what is to be changed.
         ..choose_page(&signed_in, (&found, &ids), &Fields::default())
@@ -231,6 +244,7 @@ pub async fn look(
         unchanged: Vec::new(),
         change: change_of(&typed),
         back: list_of(typed.get("back")),
+        next: next_of(typed.get("next")),
     };
     for product in &found {
         let mut row = Row {
@@ -351,6 +365,7 @@ pub async fn apply(
         left,
         change: change_of(&typed),
         back: list_of(typed.get("back")),
+        next: next_of(typed.get("next")),
     };
     Ok(frame::page(StatusCode::OK, &page))
 }

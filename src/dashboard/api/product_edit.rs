@@ -252,8 +252,8 @@ pub async fn delete(
     let product = find(&app, &signed_in, &id).await?;
     if typed.get("name") != product.title.trim() {
         let mut page = EditPage::of(&signed_in, product)?;
-        let detail = "this is not its name: nothing was deleted";
-        page.wrong.add("name", "Name", detail);
+        let detail = "this is not its title: nothing was deleted";
+        page.wrong.add("name", "Title", detail);
         return Ok(frame::page(StatusCode::UNPROCESSABLE_ENTITY, &page));
     }
     let if_match = IfMatch::version(seen_version(typed.get("version"))?);

@@ -298,20 +298,34 @@ async fn searched(app: &App, q: &str, asked: &Fields) -> Result<Found> {
     })
 }
 
+/// Products that filters let through.
+#[derive(Debug)]
+pub struct Fitting {
+    pub ids: Vec<ProductId>,
+    /// Whether there are others.
+    pub more: bool,
+    /// Where those after them are chosen, when words were looked for.
+    pub next: Option<String>,
+}
+
 /// At most `most` products of the list that `asked` filters, and whether there are more. Of a list without words those
 /// whose last change is the longest ago: whoever changes them and asks again gets the next.
-pub async fn fitting(
-    app: &App,
-    uri: &Uri,
-    asked: &Fields,
-    most: usize,
-) -> Result<(Vec<ProductId>, bool)> {
+pub async fn fitting(app: &App, uri: &Uri, asked: &Fields, most: usize) -> Result<Fitting> {
     let limit = i64::try_from(most).unwrap_or(ROWS);
     let q = words_of(asked);
     if !q.is_empty() {
-        let (ids, total, _) = hits(app, &q, asked, (limit, 0)).await?;
-        let more = usize::try_from(total).is_ok_and(|total| total > ids.len());
-        return Ok((ids, more));
+        let offset = asked.get("offset").parse().unwrap_or(0).clamp(0, FOUND_MAX);
+        let (ids, total, _) = hits(app, &q, asked, (limit, offset)).await?;
+        let after = offset + limit;
+        let next = (after < total && after <= FOUND_MAX).then(|| {
+            let (q, status) = (encode(&q), encode(asked.get("status")));
+            format!("/dashboard/products/bulk?all=yes&q={q}&status={status}&offset={after}")
+        });
+        return Ok(Fitting {
+            ids,
+            more: total > limit,
+            next,
+        });
     }
     let query = PageQuery {
         limit: Some(limit),
@@ -325,7 +339,11 @@ pub async fn fitting(
     };
     let mut heads = store::list(&mut tx, &listed, &page, app.clock.now()).await?;
     let more = page.cut(&mut heads);
-    Ok((heads.into_iter().map(|head| head.id).collect(), more))
+    Ok(Fitting {
+        ids: heads.into_iter().map(|head| head.id).collect(),
+        more,
+        next: None,
+    })
 }
 
 /// The products called `ids`, in their order.

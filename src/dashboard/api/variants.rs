@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::dashboard::edited::{Again, Clash, Edited, Values};
 use crate::dashboard::frame::{self, Frame};
 use crate::dashboard::product_form::{
-    PRICE_FIELDS, price_field, price_keys, variant_patch, variant_values,
+    PRICE_FIELDS, new_price_key, price_field, price_keys, variant_patch, variant_values,
 };
 use crate::dashboard::visit::{Form, SignedIn};
 use crate::dashboard::wrong::{Mark, Wrong};
@@ -67,6 +67,37 @@ impl VariantPage {
         match self.price(row, "currency") {
             "" => code == self.currency,
             chosen => code == chosen,
+        }
+    }
+
+    /// Shows the new rows that were typed, and puts what was typed into rows that are not there any more into others.
+    fn keep_prices(&mut self, edited: &Edited) {
+        fn of<'a>(values: &'a Values, key: &str, field: &str) -> &'a str {
+            values.of(&price_field(key, field))
+        }
+        let (seen, typed) = (&edited.seen, &edited.typed);
+        let changed = |key: &str| {
+            let mut fields = PRICE_FIELDS.iter();
+            fields.any(|field| of(typed, key, field) != of(seen, key, field).trim())
+        };
+        for key in typed.price_keys() {
+            if self.prices.iter().any(|row| row.key == key) || !changed(&key) {
+                continue;
+            }
+            let is_free =
+                |row: &&PriceForm| !row.stored && of(&self.values, &row.key, "amount").is_empty();
+            let place = match self.prices.iter().find(is_free) {
+                Some(free) => free.key.clone(),
+                None => new_price_key(self.prices.iter().filter(|row| !row.stored).count() + 1),
+            };
+            for field in PRICE_FIELDS {
+                let name = price_field(&place, field);
+                self.values.put(&name, of(typed, &key, field));
+            }
+            if !self.prices.iter().any(|row| row.key == place) {
+                let (key, stored) = (place, false);
+                self.prices.push(PriceForm { key, stored });
+            }
         }
     }
 
@@ -183,9 +214,14 @@ pub async fn update(
     let problem = match change(&app, &signed_in, &id, fields.get("version"), patch).await {
         Ok(()) => return Ok(changed(&id)),
         Err(problem) if is_of_form(&problem) => problem,
+        Err(problem) if problem.status() == StatusCode::NOT_FOUND => problem,
         Err(problem) => return Err(problem),
     };
     let product = find(&app, &signed_in, &id).await?;
+    if named(&product, &variant).is_err() {
+        let page = VariantPage::of(&signed_in, product, "new")?;
+        return Ok(anew(page, &edited));
+    }
     let page = VariantPage::of(&signed_in, product, &variant)?;
     again(page, &edited, &problem, fields.get("version"))
 }
@@ -196,11 +232,10 @@ fn again(page: VariantPage, edited: &Edited, problem: &Problem, seen: &str) -> R
     let now = (page.seen, page.version);
     let again = Again::of(problem, (edited, seen_version(seen)?), now, &keys);
     let mut values = again.values;
-    keep_gone_prices(&page.prices, edited, &mut values);
     for name in ["option", "option.first", "option.second"] {
         values.set(name, edited.typed.of(name));
     }
-    let page = VariantPage {
+    let mut page = VariantPage {
         values,
         clashes: again.clashes,
         wrong: again.wrong,
@@ -208,32 +243,28 @@ fn again(page: VariantPage, edited: &Edited, problem: &Problem, seen: &str) -> R
         seen: again.seen,
         ..page
     };
+    page.keep_prices(edited);
     Ok(frame::page(problem.status(), &page))
 }
 
-/// Puts what was typed into price rows that are not there any more into empty ones, as far as there are any.
-fn keep_gone_prices(rows: &[PriceForm], edited: &Edited, values: &mut Values) {
-    fn of<'a>(values: &'a Values, key: &str, field: &str) -> &'a str {
-        values.of(&price_field(key, field))
+/// The form of a variant that is not there any more, for a new one.
+fn anew(mut page: VariantPage, edited: &Edited) -> Response {
+    let plain = |name: &&str| !name.starts_with("price.");
+    for name in edited.typed.iter().map(|(name, _)| name).filter(plain) {
+        page.values.put(name, edited.typed.of(name));
     }
-    let (seen, typed) = (&edited.seen, &edited.typed);
-    let changed = |key: &str| {
-        let mut fields = PRICE_FIELDS.iter();
-        fields.any(|field| of(typed, key, field) != of(seen, key, field).trim())
+    for box_ in ["track_inventory", "allow_backorder"] {
+        page.values.put(box_, edited.typed.of(box_));
+    }
+    // Of a variant that is new nothing was shown before.
+    let typed = Edited {
+        seen: Values::default(),
+        typed: edited.typed.clone(),
     };
-    let gone = typed.price_keys();
-    let gone = gone
-        .iter()
-        .filter(|key| !rows.iter().any(|row| row.key == **key) && changed(key));
-    let free = rows.iter().filter(|row| !row.stored);
-    let free: Vec<&PriceForm> = free
-        .filter(|row| of(values, &row.key, "amount").is_empty())
-        .collect();
-    for (key, row) in gone.zip(free) {
-        for field in PRICE_FIELDS {
-            values.put(&price_field(&row.key, field), of(&edited.typed, key, field));
-        }
-    }
+    page.keep_prices(&typed);
+    let detail = "the variant is not there any more, so nothing was saved: add it anew with what you entered";
+    page.wrong = Wrong::line(detail);
+    frame::page(StatusCode::NOT_FOUND, &page)
 }
 
 /// The price rows that a form sent on, in their order: those with an amount.

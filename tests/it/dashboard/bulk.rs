@@ -380,6 +380,16 @@ async fn all_that_fit_the_filters_are_chosen_and_no_more_than_the_bound() {
     assert!(drafts.contains("2 chosen") && !drafts.contains("More products fit"));
     let found = owner.get(&format!("{CHOOSE}?q=samovar&all=yes")).await;
     assert!(found.text().contains("1 chosen"), "{}", found.text());
+    // Of those that words find the rest is chosen by its own address.
+    let found = owner.get(&format!("{CHOOSE}?q=pot&all=yes")).await.text();
+    assert!(
+        found.contains("200 chosen") && found.contains("offset=200\">the next</a>"),
+        "{found}"
+    );
+    let next = owner
+        .get(&format!("{CHOOSE}?all=yes&q=pot&status=&offset=200"))
+        .await;
+    assert!(next.text().contains("2 chosen"), "{}", next.text());
     let page = owner.get(&format!("{CHOOSE}?all=yes")).await.text();
     assert!(page.contains("200 chosen") && page.contains("More products fit"));
 

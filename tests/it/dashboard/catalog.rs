@@ -177,7 +177,7 @@ async fn a_product_is_made_changed_and_deleted_by_forms() {
     assert!(
         mistyped
             .text()
-            .contains("id=\"wrong-name\">This is not its name")
+            .contains("id=\"wrong-name\">This is not its title")
     );
     set(&mut fields, "name", "Blue \"mug\"");
     assert_eq!(send(&mut owner, &delete, &fields).await.status, 303);
@@ -302,6 +302,56 @@ async fn what_was_typed_outlives_the_product() {
     assert_eq!(made.status, 303, "{}", made.text());
     let page = owner.get(made.header("location")).await.text();
     assert!(page.contains("Typed for an hour"), "{page}");
+}
+
+#[tokio::test]
+async fn what_was_typed_outlives_the_variant_with_all_of_its_prices() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let api = app.client("products:write products:read").await;
+    let price =
+        |from: i64| json!({ "currency": "USD", "amount": 100 * from, "min_quantity": from });
+    let body = json!({ "title": "Mug", "options": [{ "name": "Size", "values": ["S", "L"] }], "variants": [
+        { "option_values": { "Size": "S" }, "sku": "S" },
+        { "option_values": { "Size": "L" }, "sku": "L", "prices": [price(1), price(5), price(10), price(20)] },
+    ] });
+    let product = api.post("/v2/products", body).await.json();
+    let own = format!("/v2/products/{}", product["id"].as_str().unwrap());
+    let page = own.replace("/v2", "/dashboard");
+    let path = format!(
+        "{page}/variants/{}",
+        product["variants"][1]["id"].as_str().unwrap()
+    );
+    let mut mine = form(&owner.get(&path).await.text(), &path);
+    let amount = named(&mine, "20.00");
+    set(&mut mine, &amount, "18.00");
+    set(&mut mine, "barcode", "4006381333931");
+    let left = json!({ "variants": [{ "id": product["variants"][0]["id"] }] });
+    let removed = api
+        .request(axum::http::Method::PATCH, &own)
+        .header("content-type", "application/merge-patch+json")
+        .body(left.to_string())
+        .send()
+        .await;
+    assert_eq!(removed.status, 200, "{}", removed.text());
+    let told = send(&mut owner, &path, &mine).await;
+    assert_eq!(told.status, 404);
+    let text = told.text();
+    assert!(text.contains("The variant is not there any more"), "{text}");
+    let new = format!("{page}/variants/new");
+    let anew = form(&text, &new);
+    assert_eq!(named(&anew, "18.00"), "price.new4.amount");
+    let made = send(&mut owner, &new, &anew).await;
+    assert_eq!(made.status, 303, "{}", made.text());
+    let variant = read(&app, &product["id"]).await["variants"][1].clone();
+    assert_eq!(variant["barcode"], "4006381333931");
+    let amounts: Vec<i64> = variant["prices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["amount"].as_i64().unwrap())
+        .collect();
+    assert_eq!(amounts, [100, 500, 1000, 1800]);
 }
 
 #[tokio::test]

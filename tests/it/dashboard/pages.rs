@@ -42,7 +42,10 @@ async fn home_shows_today_what_waits_and_what_runs_out() {
     let id = order(&app).await;
     let page = owner.get("/dashboard").await.text();
     let detail = owner.get(&format!("/dashboard/orders/{id}")).await.text();
-    assert!(detail.contains("Its stock is allocated until"), "{detail}");
+    assert!(
+        detail.contains("Its stock is allocated to it; if it is not confirmed, the order expires"),
+        "{detail}"
+    );
     assert!(!detail.contains("cli_"), "who did it is named: {detail}");
     for shown in [
         "<p class=\"figure\">1</p>",
