@@ -159,6 +159,8 @@ struct ConfirmPage<'a> {
     action: &'a str,
     fields: Vec<(&'a str, &'a str)>,
     wrong: &'a str,
+    /// Whether it is the code that is wrong.
+    is_of_code: bool,
     /// Whether a code is asked for too.
     codes: bool,
     /// Asks for a passkey in place of both, if they have one.
@@ -182,6 +184,7 @@ async fn ask(
         action: visit.path(),
         fields: fields.without(&own).collect(),
         wrong,
+        is_of_code: wrong == WRONG_CODE,
         codes: visit
             .staff()
             .is_some_and(|staff| staff.totp_since.is_some()),

@@ -373,6 +373,10 @@ async fn where_codes_are_on_the_password_alone_confirms_nothing() {
             !text.contains(&format!("value=\"{code}\"")) || code.is_empty(),
             "a code is never sent back"
         );
+        let field = browser::between(&text, "name=\"confirm_code\"", ">");
+        let of_code = field.contains("aria-invalid");
+        assert_eq!(of_code, password == PASSWORD, "marked is what is wrong");
+        assert_eq!(text.matches("aria-invalid").count(), 1);
     }
     let code = phone.code(&app);
     assert_eq!(owner.post(NEW, &with(PASSWORD, &code)).await.status, 200);
