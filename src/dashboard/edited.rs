@@ -84,6 +84,11 @@ impl Edited {
         edited
     }
 
+    /// Whether what is stored `now` is as the form's page showed it, or as it was typed.
+    pub fn fits(&self, now: &Values) -> bool {
+        self.merged(now).1.is_empty()
+    }
+
     /// What the form shows next when `now` is stored: what was typed stays, what was left alone follows.
     /// And what has changed meanwhile.
     pub fn merged(&self, now: &Values) -> (Values, Vec<Clash>) {
@@ -141,12 +146,18 @@ impl Again {
     ) -> Again {
         let (values, clashes) = edited.merged(&now);
         if problem.code() == &codes::PRECONDITION_FAILED {
+            let wrong = match clashes.is_empty() {
+                true => Wrong::line(
+                    "somebody else changed the product meanwhile, in what this form does not show: look at it, and send this again",
+                ),
+                false => Wrong::default(),
+            };
             return Again {
                 values,
                 seen: now,
                 version,
                 clashes,
-                wrong: Wrong::default(),
+                wrong,
             };
         }
         Again {
@@ -190,6 +201,21 @@ mod tests {
             ("gone", None, true),
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_form_fits_what_nobody_else_changed_or_all_changed_alike() {
+        let form = "was.title=Mug&title=Cup&was.vendor=A&vendor=A";
+        let edited = Edited::of(&Fields::parse(form).unwrap());
+        for (title, vendor, fits) in [
+            ("Mug", "A", true),
+            ("Cup", "A", true),
+            ("Pot", "A", false),
+            ("Mug", "B", false),
+        ] {
+            let now = values(&[("title", title), ("vendor", vendor)]);
+            assert_eq!(edited.fits(&now), fits, "{title} {vendor}");
+        }
     }
 
     #[test]

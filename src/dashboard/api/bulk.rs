@@ -40,9 +40,7 @@ struct Chosen {
 struct ChoosePage {
     frame: Frame,
     chosen: Vec<Chosen>,
-    /// More fit the filters than can be changed at once.
-    cut: bool,
-    /// Where those after them are chosen; empty when these are of the longest ago.
+    /// Where those after them are chosen, when more fit the filters than can be changed at once; empty otherwise.
     next: String,
     typed: Values,
     statuses: Vec<Choice>,
@@ -152,7 +150,6 @@ fn choose_page(
     ChoosePage {
         frame: Frame::new(&signed_in.visit, "Change products"),
         chosen: found.iter().map(chosen).collect(),
-        cut: false,
         next: next_of(typed.get("next")),
         statuses: choices(products::STATUSES.into_iter(), typed.get("status")),
         currency: match typed.get("currency") {
@@ -176,8 +173,7 @@ pub async fn choose(
     let fitting = match asked.get("all") {
         "" => Fitting {
             ids: ids_of(asked.all("product"))?,
-            more: false,
-            next: None,
+            next: String::new(),
         },
         _ => products::fitting(&app, &uri, &asked, PRODUCTS_MAX).await?,
     };
@@ -190,8 +186,7 @@ pub async fn choose(
         return Ok(response);
     }
     let page = ChoosePage {
-        cut: fitting.more,
-        next: fitting.next.unwrap_or_default(),
+        next: fitting.next,
         back,
         // What the list was filtered by is not what is to be changed.
         ..choose_page(&signed_in, (&found, &ids), &Fields::default())
@@ -321,7 +316,8 @@ async fn one(
         Err(Refused::Stored(error)) => Err(error.into()),
         Err(refused) => Err(invalid(&refused.to_string())),
     };
-    change(app, signed_in, id.as_str(), version, patch).await
+    let at = (id.as_str(), version);
+    change(app, signed_in, at, |_| Ok(false), patch).await
 }
 
 /// `POST /dashboard/products/bulk/apply`: changes each product as its own form would, unless it is at another version

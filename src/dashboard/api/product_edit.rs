@@ -164,7 +164,10 @@ pub async fn update(
     let edited = Edited::of(&fields);
     let typed = edited.typed.clone();
     let patch = move |product: &Product| Ok(product_patch(&typed, &product_values(product)?));
-    let problem = match change(&app, &signed_in, &id, fields.get("version"), patch).await {
+    let form = edited.clone();
+    let fits = move |product: &Product| Ok(form.fits(&product_values(product)?));
+    let at = (id.as_str(), fields.get("version"));
+    let problem = match change(&app, &signed_in, at, fits, patch).await {
         Ok(()) => {
             return Ok(frame::done(&format!("/dashboard/products/{id}"), "changed"));
         }
@@ -201,32 +204,33 @@ pub fn seen_version(text: &str) -> Result<i64> {
 }
 
 /// Changes a product as the API does, by the patch that `patch` makes of it as it is, unless it is at another version
-/// than `seen`.
-pub async fn change<F>(
+/// than `seen`. What others changed meanwhile does not matter where `fits` says so.
+pub async fn change<F, G>(
     app: &App,
     signed_in: &SignedIn,
-    id: &str,
-    seen: &str,
+    (id, seen): (&str, &str),
+    fits: G,
     patch: F,
 ) -> Result<()>
 where
     F: Fn(&Product) -> Result<Map<String, Value>> + Send + 'static,
+    G: Fn(&Product) -> Result<bool> + Send + 'static,
 {
     let (id, by) = (id.to_owned(), signed_in.clone());
-    let if_match = IfMatch::version(seen_version(seen)?);
+    let seen = IfMatch::version(seen_version(seen)?);
     let done: Result<()> = app
         .db
         .write(async move |tx| {
             let now = by.visit.now();
             let before = changes::present(tx, &id, &Asked::plain(now)).await?;
+            let (if_match, fields) = match seen.holds(before.version) || fits(&before)? {
+                true => (IfMatch::version(before.version), patch(&before)?),
+                false => (seen.clone(), Map::new()), // refused by the change itself
+            };
             let changer = Changer {
                 actor: by.staff.id.as_str(),
                 if_match: &if_match,
                 now,
-            };
-            let fields = match if_match.holds(before.version) {
-                true => patch(&before)?,
-                false => Map::new(), // refused by the change itself
             };
             changes::update(tx, &id, fields, &changer).await?;
             let after = changes::present(tx, &id, &Asked::plain(now)).await?;

@@ -302,14 +302,12 @@ async fn searched(app: &App, q: &str, asked: &Fields) -> Result<Found> {
 #[derive(Debug)]
 pub struct Fitting {
     pub ids: Vec<ProductId>,
-    /// Whether there are others.
-    pub more: bool,
-    /// Where those after them are chosen, when words were looked for.
-    pub next: Option<String>,
+    /// Where those after them are chosen; empty when there are none.
+    pub next: String,
 }
 
-/// At most `most` products of the list that `asked` filters, and whether there are more. Of a list without words those
-/// whose last change is the longest ago: whoever changes them and asks again gets the next.
+/// At most `most` products of the list that `asked` filters, in an order that changing them does not change: by words, or
+/// by when they were made.
 pub async fn fitting(app: &App, uri: &Uri, asked: &Fields, most: usize) -> Result<Fitting> {
     let limit = i64::try_from(most).unwrap_or(ROWS);
     let q = words_of(asked);
@@ -317,32 +315,33 @@ pub async fn fitting(app: &App, uri: &Uri, asked: &Fields, most: usize) -> Resul
         let offset = asked.get("offset").parse().unwrap_or(0).clamp(0, FOUND_MAX);
         let (ids, total, _) = hits(app, &q, asked, (limit, offset)).await?;
         let after = offset + limit;
-        let next = (after < total && after <= FOUND_MAX).then(|| {
-            let (q, status) = (encode(&q), encode(asked.get("status")));
-            format!("/dashboard/products/bulk?all=yes&q={q}&status={status}&offset={after}")
-        });
-        return Ok(Fitting {
-            ids,
-            more: total > limit,
-            next,
-        });
+        let (q, status) = (encode(&q), encode(asked.get("status")));
+        let next = match after < total && after <= FOUND_MAX {
+            true => {
+                format!("/dashboard/products/bulk?all=yes&q={q}&status={status}&offset={after}")
+            }
+            false => String::new(),
+        };
+        return Ok(Fitting { ids, next });
     }
     let query = PageQuery {
         limit: Some(limit),
+        cursor: asked.some("cursor").map(str::to_owned),
         ..PageQuery::default()
     };
     let page = Page::new(&query, uri, &app.cursors)?;
     let mut tx = app.db.read().await?;
     let listed = ListProducts {
-        sort: Some(Sort::Updated),
+        sort: Some(Sort::Created),
         ..listing(asked)
     };
     let mut heads = store::list(&mut tx, &listed, &page, app.clock.now()).await?;
     let more = page.cut(&mut heads);
+    let last = heads.last().filter(|_| more);
+    let last = last.map(|head| vec![head.sort_key.clone(), head.id.to_string()]);
     Ok(Fitting {
         ids: heads.into_iter().map(|head| head.id).collect(),
-        more,
-        next: None,
+        next: next_link(app, &page, last),
     })
 }
 

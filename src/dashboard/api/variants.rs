@@ -211,7 +211,13 @@ pub async fn update(
         members.insert("variants".into(), others.into());
         Ok(members)
     };
-    let problem = match change(&app, &signed_in, &id, fields.get("version"), patch).await {
+    let (form, name, zone) = (edited.clone(), variant.clone(), signed_in.shop.zone());
+    let fits = move |product: &Product| {
+        let values = variant_values(named(product, &name)?, &product.options.read()?, &zone)?;
+        Ok(form.fits(&values))
+    };
+    let at = (id.as_str(), fields.get("version"));
+    let problem = match change(&app, &signed_in, at, fits, patch).await {
         Ok(()) => return Ok(changed(&id)),
         Err(problem) if is_of_form(&problem) => problem,
         Err(problem) if problem.status() == StatusCode::NOT_FOUND => problem,
@@ -347,7 +353,8 @@ pub async fn remove(
         left.retain(|one| one["id"] != *gone);
         Ok(Map::from_iter([("variants".to_owned(), left.into())]))
     };
-    match change(&app, &signed_in, &id, fields.get("version"), patch).await {
+    let at = (id.as_str(), fields.get("version"));
+    match change(&app, &signed_in, at, |_| Ok(false), patch).await {
         Ok(()) => Ok(changed(&id)),
         Err(problem) if is_of_form(&problem) => {
             let edited = Edited {

@@ -274,6 +274,61 @@ async fn two_people_who_change_one_price_hear_of_each_other() {
     );
 }
 
+/// Only what a form shows can stand against it.
+#[tokio::test]
+async fn who_changes_something_else_of_a_product_is_not_in_the_way() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let product = teapot(&app).await;
+    let own = format!("/dashboard/products/{}", product["id"].as_str().unwrap());
+    let variant = product["variants"][0]["id"].as_str().unwrap();
+    let (edit, priced) = (format!("{own}/edit"), format!("{own}/variants/{variant}"));
+    let new = format!("{own}/variants/new");
+    let mut title = form(&owner.get(&edit).await.text(), &edit);
+    let mut price = form(&owner.get(&priced).await.text(), &priced);
+    let mut added = form(&owner.get(&new).await.text(), &new);
+    let amount = named(&price, "19.99");
+    set(&mut price, &amount, "21.00");
+    set(&mut title, "title", "Kettle");
+    for (name, value) in [
+        ("option", "Size"),
+        ("option.first", "S"),
+        ("option.second", "L"),
+    ] {
+        set(&mut added, name, value);
+    }
+    for (path, fields) in [(&edit, &title), (&priced, &price), (&new, &added)] {
+        let saved = send(&mut owner, path, fields).await;
+        assert_eq!(saved.status, 303, "{path}: {}", saved.text());
+    }
+    let product = read(&app, &product["id"]).await;
+    assert_eq!(product["title"], "Kettle");
+    assert_eq!(product["variants"][0]["prices"][0]["amount"], 2100);
+    assert_eq!(product["variants"].as_array().unwrap().len(), 2);
+    // Sent once more, as by a second press of the button: it is as was asked for already.
+    assert_eq!(send(&mut owner, &edit, &title).await.status, 303);
+    assert_eq!(
+        read(&app, &product["id"]).await["version"],
+        product["version"]
+    );
+    // A removal was meant for what its page showed.
+    let page = owner.get(&priced).await.text();
+    let remove = format!("{priced}/remove");
+    let mut gone = form(&page, &remove);
+    let mut other = form(&owner.get(&edit).await.text(), &edit);
+    set(&mut other, "vendor", "Another");
+    assert_eq!(send(&mut owner, &edit, &other).await.status, 303);
+    let name = browser::between(&page, "Type its name: <strong>", "<");
+    set(&mut gone, "name", &name);
+    let told = send(&mut owner, &remove, &gone).await;
+    assert_eq!(told.status, 412);
+    assert!(
+        told.text().contains("in what this form does not show"),
+        "{}",
+        told.text()
+    );
+}
+
 #[tokio::test]
 async fn what_was_typed_outlives_the_product() {
     let app = TestApp::start().await;
