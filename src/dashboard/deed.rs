@@ -195,7 +195,12 @@ fn short(value: &Value) -> Option<String> {
         Value::Number(number) => number.to_string(),
         Value::String(text) if text.is_empty() => "none".to_owned(),
         Value::String(text) => text.clone(),
-        Value::Array(_) | Value::Object(_) => return None,
+        Value::Array(all) if all.is_empty() => "none".to_owned(),
+        Value::Array(all) => {
+            let texts: Option<Vec<&str>> = all.iter().map(Value::as_str).collect();
+            texts?.join(", ")
+        }
+        Value::Object(_) => return None,
     };
     let plain = text.chars().count() <= VALUE_CHARS_MAX && !text.chars().any(char::is_control);
     plain.then_some(text)
@@ -213,7 +218,7 @@ mod tests {
         let told = differences(&before, &after);
         assert_eq!(
             told,
-            "title: Mug → Cup; vendor: none → Ada; tags; description"
+            "title: Mug → Cup; vendor: none → Ada; tags: a → b; description"
         );
         assert_eq!(differences(&after, &after), "");
     }

@@ -11,6 +11,7 @@ use platform::http::{FieldError, Place};
 use platform::secrets::sha256_hex;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// The texts of a product, in the order of the form.
 pub const TEXTS: [&str; 6] = ["title", "description", "status", "type", "vendor", "brand"];
@@ -378,11 +379,17 @@ fn price(typed: &Values, key: &str, zone: &TimeZone) -> (Value, Vec<(&'static st
     (row, faults)
 }
 
+/// Years of prices; others are mistyped.
+const YEARS: RangeInclusive<i16> = 2000..=9000;
+
 /// A day and a time of `zone`.
 fn instant(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     let at: DateTime = text
         .parse()
         .map_err(|_| "expected a day and a time".to_owned())?;
+    if !YEARS.contains(&at.year()) {
+        return Err("expected a year from 2000 to 9000".to_owned());
+    }
     let at = zone.to_ambiguous_timestamp(at);
     if matches!(at.offset(), AmbiguousOffset::Gap { .. }) {
         return Err("there is no such time: clocks are put forward then".to_owned());
@@ -466,6 +473,10 @@ mod tests {
         let expected = ["amount", "compare_at", "min_quantity", "starts_at"];
         assert_eq!(named, expected);
         assert!(faults[3].1.contains("put forward"));
+        for mistyped in ["0026-03-01T00:00", "9999-12-31T23:59"] {
+            let told = instant(mistyped, &zone).unwrap_err();
+            assert!(told.contains("expected a year"), "{told}");
+        }
         // The hour that comes twice: its first half past two is in summer time.
         assert_eq!(row["ends_at"], "2027-10-31T00:30:00Z");
     }

@@ -114,6 +114,28 @@ class Narrow(SignedIn):
             with self.subTest(path=path):
                 self.seen(re.sub(r"\W+", "-", re.sub(r"[a-z]+_\w+", "ID", path)), *values)
 
+    def test_what_is_asked_before_it_is_done_fits_too(self):
+        made = self.shop.run("clients", "create", "--name", WORD, "--json", "--scope", "products:read")
+        self.page.goto("/dashboard/team")
+        self.page.locator("main [name='email']").fill(f"second.{EMAIL}")
+        self.page.get_by_label("Invitation").select_option("link")
+        self.page.get_by_role("button", name="Invite", exact=True).click()
+        self.page.locator("#link").wait_for()
+        self.seen("invited", EMAIL)
+        self.page.goto("/dashboard/team")
+        member = self.page.get_by_role("link", name=f"second.{EMAIL}").get_attribute("href")
+        variant = self.product["variants"][0]["id"]
+        for path in [
+            member,
+            f"/dashboard/credentials/{json.loads(made)['client_id']}",
+            f"/dashboard/products/{self.long['id']}/edit",
+            f"/dashboard/products/{self.product['id']}/variants/{variant}",
+        ]:
+            self.page.goto(path)
+            self.page.locator(".danger-zone summary").click()
+            self.page.locator(".danger-zone button").wait_for()
+            self.seen("asked-" + path.split("/")[2])
+
     def test_a_view_with_a_long_name_fits_too(self):
         self.page.goto("/dashboard/products?status=draft&q=tea")
         self.page.get_by_text("Save this view…").click()

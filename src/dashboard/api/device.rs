@@ -99,7 +99,7 @@ pub async fn decide(
             let shown = (StatusCode::UNPROCESSABLE_ENTITY, wrong);
             Ok(consent(&signed_in, &code, (&device, &client), shown))
         }
-        "deny" => refuse(&app, signed_in, code).await,
+        "deny" => refuse(&app, signed_in, code, client).await,
         _ => Ok(consent(
             &signed_in,
             &code,
@@ -179,7 +179,12 @@ async fn let_in(
     Ok(frame::done("/device", "connected"))
 }
 
-async fn refuse(app: &App, signed_in: SignedIn, code: UserCode) -> Result<Response> {
+async fn refuse(
+    app: &App,
+    signed_in: SignedIn,
+    code: UserCode,
+    client: Arc<Client>,
+) -> Result<Response> {
     let (now, person) = (signed_in.visit.now(), signed_in.clone());
     let done: std::result::Result<bool, DbError> = app
         .db
@@ -189,7 +194,8 @@ async fn refuse(app: &App, signed_in: SignedIn, code: UserCode) -> Result<Respon
             }
             store::deny_device(tx, &code, now).await?;
             let object = ("staff", signed_in.staff.id.as_str());
-            dashboard::note(tx, signed_in.doer(), "device.refused", object).await?;
+            let doer = signed_in.doer();
+            dashboard::note_change(tx, doer, "device.refused", object, &client.name).await?;
             Ok(true)
         })
         .await;

@@ -15,6 +15,7 @@ use crate::oauth::request::GrantType;
 use axum::extract::State;
 use axum::response::Response;
 use platform::http::Path;
+use platform::secrets::sha256_hex;
 use serde_json::{Value, json};
 
 /// The field of the redirect URIs.
@@ -26,6 +27,8 @@ pub(super) struct FlowsForm {
     pub grant_types: Vec<(&'static str, &'static str, bool)>,
     pub redirect_uris: String,
     pub is_public: bool,
+    /// What the form's page showed, to be compared with when it comes back.
+    pub seen: String,
 }
 
 impl FlowsForm {
@@ -35,15 +38,17 @@ impl FlowsForm {
             grant_types: grant_types(|one| registration.allows(one)),
             redirect_uris: uris.collect::<Vec<_>>().join("\n"),
             is_public: registration.is_public(),
+            seen: mark(registration),
         }
     }
 
-    /// As it was typed.
-    fn again(typed: &Fields) -> FlowsForm {
+    /// As it was typed, over what is stored now.
+    fn again(typed: &Fields, stored: &Registration) -> FlowsForm {
         FlowsForm {
             grant_types: grant_types(|one| typed.all("grant_type").any(|name| name == one.name())),
             redirect_uris: typed.get("redirect_uris").to_owned(),
             is_public: typed.get("public") == "yes",
+            seen: mark(stored),
         }
     }
 }
@@ -86,6 +91,27 @@ fn read_flows(typed: &Fields) -> std::result::Result<Registration, Wrong> {
     }
 }
 
+/// What tells one registration from another.
+fn mark(registration: &Registration) -> String {
+    sha256_hex(told(registration).to_string().as_bytes())[..16].to_owned()
+}
+
+/// What is wrong when somebody else changed the settings since the form's page was shown.
+fn changed_meanwhile(stored: &Registration) -> Wrong {
+    let now = told(stored);
+    let shown = |name: &str| match now[name].as_str().unwrap_or_default() {
+        "" => "none".to_owned(),
+        shown => shown.to_owned(),
+    };
+    let public = if stored.is_public() { "yes" } else { "no" };
+    Wrong::line(&format!(
+        "somebody else changed these settings meanwhile: now the flows are {}, the redirect URIs {}, public {public}. The form \
+        holds yours: look at it and save it again",
+        shown("flows"),
+        shown("redirect_uris"),
+    ))
+}
+
 /// A registration for the log.
 fn told(registration: &Registration) -> Value {
     let chosen = GrantType::ALL
@@ -110,11 +136,16 @@ pub async fn set_flows(
     if let Some(refusal) = beyond_role(&signed_in, client.scopes) {
         return Ok(refusal);
     }
-    let registration = match read_flows(&typed) {
+    let seen = typed.get("seen");
+    let read = match seen.is_empty() || seen == mark(&client.registration) {
+        true => read_flows(&typed),
+        false => Err(changed_meanwhile(&client.registration)),
+    };
+    let registration = match read {
         Ok(registration) => registration,
         Err(wrong) => {
             let said = Said {
-                flows: FlowsForm::again(&typed),
+                flows: FlowsForm::again(&typed, &client.registration),
                 wrong,
                 ..Said::of(&client)
             };

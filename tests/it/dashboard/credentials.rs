@@ -476,3 +476,43 @@ async fn what_is_wrong_with_credentials_is_told_at_the_field_and_nothing_typed_i
     let list = owner.get("/dashboard/credentials").await.text();
     assert!(!list.contains("Revoked"), "{list}");
 }
+
+/// Of two who change the settings of an app the second is told.
+#[tokio::test]
+async fn settings_of_an_app_are_not_overwritten_unseen() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let (id, _) = app.credentials("orders:read").await;
+    let page = format!("/dashboard/credentials/{id}");
+    let path = format!("{page}/flows");
+    let shown = super::catalog::form(&owner.get(&page).await.text(), &path);
+    let with = |uri: &str, more: &str| {
+        let mut form = shown.clone();
+        super::catalog::set(&mut form, "redirect_uris", uri);
+        for name in ["authorization_code", more] {
+            form.push(("grant_type".to_owned(), name.to_owned()));
+        }
+        form
+    };
+    let first = with("https://a.example/cb", "refresh_token");
+    let saved = super::catalog::send(&mut owner, &path, &first).await;
+    assert_eq!(saved.status, 303, "{}", saved.text());
+    let late = with("https://b.example/cb", "client_credentials");
+    let told = super::catalog::send(&mut owner, &path, &late).await;
+    assert_eq!(told.status, 422);
+    let text = told.text();
+    assert!(
+        text.contains("Somebody else changed these settings meanwhile")
+            && text.contains("the redirect URIs https://a.example/cb")
+            && text.contains("https://b.example/cb</textarea>"),
+        "{text}"
+    );
+    let again = super::catalog::form(&text, &path);
+    let saved = super::catalog::send(&mut owner, &path, &again).await;
+    assert_eq!(saved.status, 303, "{}", saved.text());
+    let audit = owner.get("/dashboard/audit").await.text();
+    assert!(
+        audit.contains("redirect uris: https://a.example/cb → https://b.example/cb"),
+        "{audit}"
+    );
+}
