@@ -142,6 +142,25 @@ const CODES: (&str, &str) = (
     "If you did not keep the recovery codes, make new ones: they replace the first.",
 );
 
+const ORDER: (&str, &str) = (
+    "/dashboard/orders/{id}",
+    "Its page shows how the order is now.",
+);
+const DELETED: (&str, &str) = ("/dashboard/products", "The product is gone.");
+const STOCK: (&str, &str) = (
+    "/dashboard/products/{id}/stock/{variant}",
+    "The ledger shows it.",
+);
+const ROLE: (&str, &str) = (
+    "/dashboard/team/{id}",
+    "Their page shows the role that they have now.",
+);
+const PASSWORD: (&str, &str) = (
+    "/dashboard/security",
+    "The new password is the one that counts.",
+);
+const VIEW: (&str, &str) = ("/dashboard", "The view is among the tabs of its list.");
+
 /// Every page.
 pub fn routes() -> Vec<Route> {
     [
@@ -188,11 +207,11 @@ fn shop() -> Vec<Route> {
         page("/dashboard/orders", READ_ONLY, orders::list),
         page("/dashboard/orders/{id}", READ_ONLY, orders::get),
         page("/dashboard/orders/{id}/confirm", OPERATOR, order_moves::ask_confirm),
-        form("/dashboard/orders/{id}/confirm", OPERATOR, order_moves::confirm),
+        once("/dashboard/orders/{id}/confirm", OPERATOR, order_moves::confirm, ORDER),
         page("/dashboard/orders/{id}/complete", OPERATOR, order_moves::ask_complete),
-        form("/dashboard/orders/{id}/complete", OPERATOR, order_moves::complete),
+        once("/dashboard/orders/{id}/complete", OPERATOR, order_moves::complete, ORDER),
         page("/dashboard/orders/{id}/cancel", OPERATOR, order_moves::ask_cancel),
-        form("/dashboard/orders/{id}/cancel", OPERATOR, order_moves::cancel),
+        once("/dashboard/orders/{id}/cancel", OPERATOR, order_moves::cancel, ORDER),
         page("/dashboard/products", READ_ONLY, products::list),
         page("/dashboard/products/new", OPERATOR, product_edit::new),
         once("/dashboard/products/new", OPERATOR, product_edit::create, PRODUCT),
@@ -206,12 +225,12 @@ fn shop() -> Vec<Route> {
         page("/dashboard/products/{id}", READ_ONLY, products::get),
         page("/dashboard/products/{id}/edit", OPERATOR, product_edit::edit),
         form("/dashboard/products/{id}/edit", OPERATOR, product_edit::update),
-        form("/dashboard/products/{id}/delete", OPERATOR, product_edit::delete),
+        once("/dashboard/products/{id}/delete", OPERATOR, product_edit::delete, DELETED),
         page("/dashboard/products/{id}/variants/{variant}", OPERATOR, variants::edit),
         form("/dashboard/products/{id}/variants/{variant}", OPERATOR, variants::update),
         form("/dashboard/products/{id}/variants/{variant}/remove", OPERATOR, variants::remove),
         page("/dashboard/products/{id}/stock/{variant}", READ_ONLY, stock::get),
-        form("/dashboard/products/{id}/stock/{variant}", OPERATOR, stock::adjust),
+        once("/dashboard/products/{id}/stock/{variant}", OPERATOR, stock::adjust, STOCK),
         page("/dashboard/customers", READ_ONLY, customers::list),
         page("/dashboard/customers/{id}", READ_ONLY, customers::get),
     ]
@@ -256,7 +275,7 @@ fn administration() -> Vec<Route> {
         page("/dashboard/team", ADMIN, team::list),
         once("/dashboard/team/invite", FRESH_ADMIN, team::invite, INVITED),
         page("/dashboard/team/{id}", ADMIN, team::get),
-        form("/dashboard/team/{id}/role", FRESH_ADMIN, team::role),
+        once("/dashboard/team/{id}/role", FRESH_ADMIN, team::role, ROLE),
         once("/dashboard/team/{id}/reset", FRESH_ADMIN, team::reset, LINK),
         form("/dashboard/team/{id}/disable", FRESH_ADMIN, team::disable),
         page("/dashboard/settings", ADMIN, settings::get),
@@ -280,11 +299,11 @@ fn own_account() -> Vec<Route> {
         form("/dashboard/security/passkeys/new", FRESH, passkeys::begin),
         form("/dashboard/security/passkeys", READ_ONLY, passkeys::add),
         form("/dashboard/security/passkeys/{id}/remove", FRESH, passkeys::remove),
-        form("/dashboard/views", READ_ONLY, views::keep),
+        once("/dashboard/views", READ_ONLY, views::keep, VIEW),
         form("/dashboard/views/{id}/remove", READ_ONLY, views::remove),
         form("/dashboard/account/theme", READ_ONLY, account::theme),
         form("/dashboard/account/apps/{id}/revoke", READ_ONLY, apps::revoke_app),
-        form("/dashboard/security/password", READ_ONLY, security::password),
+        once("/dashboard/security/password", READ_ONLY, security::password, PASSWORD),
         form("/dashboard/security/sessions/{id}/end", READ_ONLY, security::end_session),
         form("/dashboard/security/sessions/end-others", READ_ONLY, security::end_others),
     ]

@@ -45,10 +45,16 @@ pub fn words(name: &str) -> String {
     first.into_iter().chain(characters).collect()
 }
 
-/// A detail of a problem as a sentence: `the name is long` as `The name is long.`
+/// A detail of a problem as a sentence: `the name is long` as `The name is long.` What is the name of something, such as
+/// `refresh_token`, begins as it does.
 pub fn sentence(detail: &str) -> String {
+    let word = detail.split(' ').next().unwrap_or_default();
+    let is_name = word.contains(['_', '/', '.']);
     let mut characters = detail.chars();
-    let first = characters.next().map(|first| first.to_ascii_uppercase());
+    let first = characters.next().map(|first| match is_name {
+        true => first,
+        false => first.to_ascii_uppercase(),
+    });
     let mut text: String = first.into_iter().chain(characters).collect();
     if text.ends_with(|last: char| last.is_alphanumeric()) {
         text.push('.');

@@ -331,10 +331,13 @@ fn secret_rows(client: &ListedClient, now: Timestamp, zone: &TimeZone) -> Vec<Se
                 (false, None) => "active",
             }),
             created: When::new(secret.created_at, now, zone),
-            ends: secret.expires_at.map(|end| {
-                let left = (end.micros() - now.micros() + 59_999_999) / 60_000_000;
-                (When::new(end, now, zone), countdown(left))
-            }),
+            ends: match client.disabled_at {
+                Some(at) => Some((When::new(at, now, zone), "revoked".to_owned())),
+                None => secret.expires_at.map(|end| {
+                    let left = (end.micros() - now.micros() + 59_999_999) / 60_000_000;
+                    (When::new(end, now, zone), countdown(left))
+                }),
+            },
             used: secret.last_used_at.map(|at| When::new(at, now, zone)),
         }
     };

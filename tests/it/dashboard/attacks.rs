@@ -441,6 +441,25 @@ async fn a_form_that_is_held_back_is_not_taken_from_who_was_closed_out_meanwhile
     assert!(!list.contains("Held"), "{list}");
 }
 
+/// Who sends a form twice is led to a page that there is.
+#[test]
+fn every_form_that_is_taken_once_says_where_to_look() {
+    let all = routes();
+    let mut seen = 0;
+    for route in &all {
+        let Some(trace) = route.once else { continue };
+        let page = |other: &&tradepost::dashboard::routes::Route| {
+            other.method == Method::GET && other.path == trace.page
+        };
+        assert!(all.iter().any(|other| page(&other)), "{}", route.path);
+        let address = trace.address(&fill(route.path));
+        assert_eq!(address, fill(trace.page), "{}", route.path);
+        assert!(trace.told.ends_with('.'), "{}", route.path);
+        seen += 1;
+    }
+    assert!(seen >= 18, "{seen}");
+}
+
 /// Where only forms are sent to, the browser's history leads all the same.
 #[tokio::test]
 async fn an_address_of_a_form_leads_to_the_page_above_it() {

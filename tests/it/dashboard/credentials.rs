@@ -453,14 +453,14 @@ async fn what_is_wrong_with_credentials_is_told_at_the_field_and_nothing_typed_i
                 field("redirect_uris", "https://a.example/cb http://b.example/cb"),
             ],
             "redirect_uris",
-            "Http://b.example/cb: http is for 127.0.0.1",
+            "http://b.example/cb: http is for 127.0.0.1",
             "https://a.example/cb http://b.example/cb</textarea>",
         ),
         (
             "flows",
             vec![field("grant_type", "refresh_token")],
             "grant_type",
-            "Refresh_token goes with",
+            "refresh_token goes with",
             "value=\"refresh_token\" checked",
         ),
     ] {
