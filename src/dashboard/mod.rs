@@ -9,6 +9,8 @@
 //! - [`second`], [`totp`]: codes after the password.
 //! - [`passkeys`]: signing in without one.
 //! - [`staff`], [`role`], [`throttle`], [`fields`]: rules without I/O.
+//! - [`edited`], [`wrong`]: forms over what others change too, and what is wrong with them.
+//! - [`deed`], [`actors`]: what the audit log says, and who did it.
 //! - [`views`]: the tabs over lists.
 //! - [`frame`], [`show`], [`chart`]: how pages look; their text is in `templates/`, their style in `assets/`.
 //!
