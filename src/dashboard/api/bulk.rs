@@ -3,7 +3,7 @@
 
 use super::orders::{Choice, choices};
 use super::product_edit::{change, is_of_form};
-use super::products::{self, Fitting};
+use super::products;
 use crate::app::App;
 use crate::dashboard::bulk::{Bulk, FIELDS, Line, PRODUCTS_MAX, Plan, Refused};
 use crate::dashboard::edited::Values;
@@ -25,6 +25,9 @@ use axum::response::Response;
 use platform::http::{Problem, codes};
 use std::collections::BTreeMap;
 
+/// Most products that are kept to be chosen one part after the other: their ids are in the pages' forms.
+const FITTING_MAX: usize = 5_000;
+
 /// A product in the list of those that are chosen.
 #[derive(Debug)]
 struct Chosen {
@@ -35,13 +38,47 @@ struct Chosen {
     ticked: bool,
 }
 
+/// Products that fit too and are chosen after these. They are named from the beginning: what is changed could fit no
+/// more, or at another place.
+#[derive(Clone, Debug, Default)]
+struct Rest(Vec<ProductId>);
+
+impl Rest {
+    /// Reads ids with spaces between them.
+    fn parse(text: &str) -> Rest {
+        let ids = text.split_whitespace().filter_map(ProductId::parse);
+        Rest(ids.take(FITTING_MAX).collect())
+    }
+
+    /// The first of them, as many as can be changed at once; they are no rest any more.
+    fn take(&mut self) -> Vec<ProductId> {
+        let left = self.0.split_off(PRODUCTS_MAX.min(self.0.len()));
+        std::mem::replace(&mut self.0, left)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// For the form that brings them back.
+    fn text(&self) -> String {
+        let ids: Vec<&str> = self.0.iter().map(ProductId::as_str).collect();
+        ids.join(" ")
+    }
+}
+
 #[derive(Template)]
 #[template(path = "products_bulk.html")]
 struct ChoosePage {
     frame: Frame,
     chosen: Vec<Chosen>,
-    /// Where those after them are chosen, when more fit the filters than can be changed at once; empty otherwise.
-    next: String,
+    rest: Rest,
+    /// More fit the filters than are kept for later.
+    cut: bool,
     typed: Values,
     statuses: Vec<Choice>,
     currency: String,
@@ -74,7 +111,7 @@ struct LookPage {
     /// Names and values of the form, sent on.
     change: Vec<(&'static str, String)>,
     back: String,
-    next: String,
+    rest: Rest,
 }
 
 #[derive(Template)]
@@ -85,7 +122,7 @@ struct DonePage {
     left: Vec<Row>,
     change: Vec<(&'static str, String)>,
     back: String,
-    next: String,
+    rest: Rest,
 }
 
 fn invalid(detail: &str) -> Problem {
@@ -124,12 +161,6 @@ fn change_of(typed: &Fields) -> Vec<(&'static str, String)> {
     sent.collect()
 }
 
-/// Where the products after these are chosen, if `address` says so.
-fn next_of(address: &str) -> String {
-    let is_next = address.starts_with("/dashboard/products/bulk?") && next_page(address) == address;
-    if is_next { address } else { "" }.to_owned()
-}
-
 /// The form over `found`, of which those of `ticked` are chosen.
 fn choose_page(
     signed_in: &SignedIn,
@@ -150,7 +181,8 @@ fn choose_page(
     ChoosePage {
         frame: Frame::new(&signed_in.visit, "Change products"),
         chosen: found.iter().map(chosen).collect(),
-        next: next_of(typed.get("next")),
+        cut: false,
+        rest: Rest::parse(typed.get("rest")),
         statuses: choices(products::STATUSES.into_iter(), typed.get("status")),
         currency: match typed.get("currency") {
             "" => signed_in.shop.currency.as_str().to_owned(),
@@ -170,28 +202,37 @@ pub async fn choose(
     OriginalUri(uri): OriginalUri,
 ) -> Result<Response> {
     let asked = Fields::parse(uri.query().unwrap_or_default()).unwrap_or_default();
-    let fitting = match asked.get("all") {
-        "" => Fitting {
-            ids: ids_of(asked.all("product"))?,
-            next: String::new(),
-        },
-        _ => products::fitting(&app, &uri, &asked, PRODUCTS_MAX).await?,
+    let (ids, cut) = match asked.get("all") {
+        "" => (ids_of(asked.all("product"))?, false),
+        _ => products::fitting(&app, &uri, &asked, FITTING_MAX).await?,
     };
-    let ids = fitting.ids;
-    let found = loaded(&app, &signed_in, &ids).await?;
-    let back = list_of(signed_in.visit.back());
-    if found.is_empty() {
-        let mut response = frame::see_other(&back);
-        guard::tell_done(&mut response, "none", "/dashboard/products");
-        return Ok(response);
+    let mut page = next_page_of(&app, &signed_in, Rest(ids), &Fields::default()).await?;
+    page.back = list_of(signed_in.visit.back());
+    page.cut = cut;
+    Ok(shown(&page))
+}
+
+/// The form over the first of `rest`; the others follow.
+async fn next_page_of(
+    app: &App,
+    signed_in: &SignedIn,
+    mut rest: Rest,
+    typed: &Fields,
+) -> Result<ChoosePage> {
+    let ids = rest.take();
+    let found = loaded(app, signed_in, &ids).await?;
+    let page = choose_page(signed_in, (&found, &ids), typed);
+    Ok(ChoosePage { rest, ..page })
+}
+
+/// The page; without any product the list that led to it.
+fn shown(page: &ChoosePage) -> Response {
+    if !page.chosen.is_empty() {
+        return frame::page(StatusCode::OK, page);
     }
-    let page = ChoosePage {
-        next: fitting.next,
-        back,
-        // What the list was filtered by is not what is to be changed.
-        ..choose_page(&signed_in, (&found, &ids), &Fields::default())
-    };
-    Ok(frame::page(StatusCode::OK, &page))
+    let mut response = frame::see_other(&page.back);
+    guard::tell_done(&mut response, "none", "/dashboard/products");
+    response
 }
 
 /// The plan for `product`, checked by the rules that hold when it is done.
@@ -208,12 +249,16 @@ fn planned(bulk: &Bulk, product: &Product) -> Result<std::result::Result<Plan, S
     }
 }
 
-/// `POST /dashboard/products/bulk`: what the change would do; nothing is written.
+/// `POST /dashboard/products/bulk`: what the change would do, or with `go` the next products; nothing is written.
 pub async fn look(
     State(app): State<App>,
     signed_in: SignedIn,
     Form(typed): Form,
 ) -> Result<Response> {
+    if typed.get("go") == "next" {
+        let rest = Rest::parse(typed.get("rest"));
+        return Ok(shown(&next_page_of(&app, &signed_in, rest, &typed).await?));
+    }
     let ids = ids_of(typed.all("product"))?;
     let found = loaded(&app, &signed_in, &ids).await?;
     let bulk = match Bulk::parse(&typed) {
@@ -239,7 +284,7 @@ pub async fn look(
         unchanged: Vec::new(),
         change: change_of(&typed),
         back: list_of(typed.get("back")),
-        next: next_of(typed.get("next")),
+        rest: Rest::parse(typed.get("rest")),
     };
     for product in &found {
         let mut row = Row {
@@ -361,7 +406,7 @@ pub async fn apply(
         left,
         change: change_of(&typed),
         back: list_of(typed.get("back")),
-        next: next_of(typed.get("next")),
+        rest: Rest::parse(typed.get("rest")),
     };
     Ok(frame::page(StatusCode::OK, &page))
 }

@@ -298,51 +298,28 @@ async fn searched(app: &App, q: &str, asked: &Fields) -> Result<Found> {
     })
 }
 
-/// Products that filters let through.
-#[derive(Debug)]
-pub struct Fitting {
-    pub ids: Vec<ProductId>,
-    /// Where those after them are chosen; empty when there are none.
-    pub next: String,
-}
-
-/// At most `most` products of the list that `asked` filters, in an order that changing them does not change: by words, or
-/// by when they were made.
-pub async fn fitting(app: &App, uri: &Uri, asked: &Fields, most: usize) -> Result<Fitting> {
+/// At most `most` products of the list that `asked` filters, in its order, and whether there are more.
+pub async fn fitting(
+    app: &App,
+    uri: &Uri,
+    asked: &Fields,
+    most: usize,
+) -> Result<(Vec<ProductId>, bool)> {
     let limit = i64::try_from(most).unwrap_or(ROWS);
     let q = words_of(asked);
     if !q.is_empty() {
-        let offset = asked.get("offset").parse().unwrap_or(0).clamp(0, FOUND_MAX);
-        let (ids, total, _) = hits(app, &q, asked, (limit, offset)).await?;
-        let after = offset + limit;
-        let (q, status) = (encode(&q), encode(asked.get("status")));
-        let next = match after < total && after <= FOUND_MAX {
-            true => {
-                format!("/dashboard/products/bulk?all=yes&q={q}&status={status}&offset={after}")
-            }
-            false => String::new(),
-        };
-        return Ok(Fitting { ids, next });
+        let (ids, total, _) = hits(app, &q, asked, (limit, 0)).await?;
+        return Ok((ids, total > limit));
     }
     let query = PageQuery {
         limit: Some(limit),
-        cursor: asked.some("cursor").map(str::to_owned),
         ..PageQuery::default()
     };
     let page = Page::new(&query, uri, &app.cursors)?;
     let mut tx = app.db.read().await?;
-    let listed = ListProducts {
-        sort: Some(Sort::Created),
-        ..listing(asked)
-    };
-    let mut heads = store::list(&mut tx, &listed, &page, app.clock.now()).await?;
+    let mut heads = store::list(&mut tx, &listing(asked), &page, app.clock.now()).await?;
     let more = page.cut(&mut heads);
-    let last = heads.last().filter(|_| more);
-    let last = last.map(|head| vec![head.sort_key.clone(), head.id.to_string()]);
-    Ok(Fitting {
-        ids: heads.into_iter().map(|head| head.id).collect(),
-        next: next_link(app, &page, last),
-    })
+    Ok((heads.into_iter().map(|head| head.id).collect(), more))
 }
 
 /// The products called `ids`, in their order.
