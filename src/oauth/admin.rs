@@ -81,6 +81,8 @@ pub enum AdminError {
     Revoked(ClientId),
     #[error("an old secret can live on for at most 168 hours")]
     OverlapTooLong,
+    #[error("somebody else changed the client {0} meanwhile")]
+    Changed(ClientId),
     #[error(transparent)]
     Db(#[from] DbError),
 }

@@ -368,6 +368,7 @@ pub(super) fn refused(error: AdminError) -> Problem {
         AdminError::Revoked(_) | AdminError::OverlapTooLong => {
             Problem::new(&codes::INVALID_BODY, error.to_string())
         }
+        AdminError::Changed(_) => Problem::new(&codes::CONFLICT, error.to_string()),
         AdminError::Db(error) => error.into(),
     }
 }

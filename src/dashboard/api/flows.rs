@@ -8,10 +8,10 @@ use crate::dashboard::visit::{Form, SignedIn};
 use crate::dashboard::wrong::Wrong;
 use crate::dashboard::{frame, store};
 use crate::error::Result;
-use crate::oauth::AdminError;
 use crate::oauth::flows::redirect::RedirectUri;
-use crate::oauth::flows::registration::{Registration, Unfit, register};
+use crate::oauth::flows::registration::{Registration, Unfit, register_over};
 use crate::oauth::request::GrantType;
+use crate::oauth::{AdminError, ListedClient};
 use axum::extract::State;
 use axum::response::Response;
 use platform::http::Path;
@@ -136,35 +136,60 @@ pub async fn set_flows(
     if let Some(refusal) = beyond_role(&signed_in, client.scopes) {
         return Ok(refusal);
     }
-    let seen = typed.get("seen");
-    let read = match seen.is_empty() || seen == mark(&client.registration) {
-        true => read_flows(&typed),
-        false => Err(changed_meanwhile(&client.registration)),
+    let set = match read_flows(&typed) {
+        Ok(registration) => set(&app, &signed_in, (&client, registration), &typed).await?,
+        Err(wrong) => Err((client.clone(), wrong)),
     };
-    let registration = match read {
-        Ok(registration) => registration,
-        Err(wrong) => {
+    match set {
+        Ok(()) => {
+            app.nudge.send();
+            let place = format!("/dashboard/credentials/{}", client.id);
+            Ok(frame::done(&place, "flows"))
+        }
+        Err((client, wrong)) => {
             let said = Said {
                 flows: FlowsForm::again(&typed, &client.registration),
                 wrong,
                 ..Said::of(&client)
             };
-            return Ok(show(&app, &signed_in, &client, said));
+            Ok(show(&app, &signed_in, &client, said))
         }
-    };
-    let (id, now) = (client.id.clone(), signed_in.visit.now());
+    }
+}
+
+/// Stores the settings, unless somebody else changed them since the form's page was shown: then what they are now, and
+/// what to say.
+async fn set(
+    app: &App,
+    signed_in: &SignedIn,
+    (client, registration): (&ListedClient, Registration),
+    typed: &Fields,
+) -> Result<std::result::Result<(), (ListedClient, Wrong)>> {
+    let (id, now, by) = (client.id.clone(), signed_in.visit.now(), signed_in.clone());
     let (before, after) = (told(&client.registration), told(&registration));
+    let seen = typed.get("seen").to_owned();
     let set: std::result::Result<(), AdminError> = app
         .db
         .write(async move |tx| {
-            register(tx, &id, &registration, now).await?;
+            let fits = |stored: &Registration| {
+                seen.is_empty() || seen == mark(stored) || told(stored) == after
+            };
+            register_over(tx, &id, &registration, fits, now).await?;
             let object = ("client", id.as_str());
-            let (told, doer) = (differences(&before, &after), signed_in.doer());
-            Ok(store::note_change(tx, doer, "client.flows_changed", object, &told).await?)
+            let changed = differences(&before, &after);
+            if !changed.is_empty() {
+                let deed = "client.flows_changed";
+                store::note_change(tx, by.doer(), deed, object, &changed).await?;
+            }
+            Ok(())
         })
         .await;
-    set.map_err(refused)?;
-    app.nudge.send();
-    let place = format!("/dashboard/credentials/{}", client.id);
-    Ok(frame::done(&place, "flows"))
+    match set {
+        Err(AdminError::Changed(id)) => {
+            let client = find(app, id.as_str()).await?;
+            let wrong = changed_meanwhile(&client.registration);
+            Ok(Err((client, wrong)))
+        }
+        other => Ok(Ok(other.map_err(refused)?)),
+    }
 }

@@ -213,6 +213,9 @@ pub async fn update(
     };
     let (form, name, zone) = (edited.clone(), variant.clone(), signed_in.shop.zone());
     let fits = move |product: &Product| {
+        if has_options_since(product, &form.typed) {
+            return Ok(false);
+        }
         let values = variant_values(named(product, &name)?, &product.options.read()?, &zone)?;
         Ok(form.fits(&values))
     };
@@ -230,6 +233,12 @@ pub async fn update(
     }
     let page = VariantPage::of(&signed_in, product, &variant)?;
     again(page, &edited, &problem, fields.get("version"))
+}
+
+/// Whether a form that was to give a product its first option comes when it has one.
+fn has_options_since(product: &Product, typed: &Values) -> bool {
+    let options: std::result::Result<Vec<ProductOption>, _> = product.options.read();
+    !typed.of("option").is_empty() && options.is_ok_and(|options| !options.is_empty())
 }
 
 /// The form once more: with what was typed, and with what is wrong or has changed meanwhile.
@@ -250,6 +259,16 @@ fn again(page: VariantPage, edited: &Edited, problem: &Problem, seen: &str) -> R
         ..page
     };
     page.keep_prices(edited);
+    if page.is_new && has_options_since(&page.product, &edited.typed) {
+        let [name, first, second] =
+            ["option", "option.first", "option.second"].map(|field| edited.typed.of(field));
+        let names: Vec<&str> = page.options.iter().map(|option| &*option.name).collect();
+        page.wrong = Wrong::line(&format!(
+            "somebody else gave the product the option {} meanwhile: say what of it this variant has. Nothing was saved of \
+            “{name}: {first}, {second}”",
+            names.join(", ")
+        ));
+    }
     Ok(frame::page(problem.status(), &page))
 }
 

@@ -110,11 +110,28 @@ pub async fn register(
     registration: &Registration,
     now: Timestamp,
 ) -> Result<(), AdminError> {
+    register_over(tx, id, registration, |_| true, now).await
+}
+
+/// Gives a client other flows, if those that it has are as `fits` wants them. Nobody else changes them in between.
+///
+/// # Errors
+/// [`AdminError::Changed`] when they are not; the transaction is to be rolled back then.
+pub async fn register_over(
+    tx: &mut Tx,
+    id: &ClientId,
+    registration: &Registration,
+    fits: impl FnOnce(&Registration) -> bool,
+    now: Timestamp,
+) -> Result<(), AdminError> {
     let touched = clients::touch_client(tx, id, now).await?;
     let version = touched.ok_or_else(|| AdminError::NoClient(id.clone()))?;
     let client = clients::find_client(tx, id).await?;
-    if client.is_none_or(|client| client.disabled_at.is_some()) {
+    let Some(client) = client.filter(|client| client.disabled_at.is_none()) else {
         return Err(AdminError::Revoked(id.clone()));
+    };
+    if !fits(&client.registration) {
+        return Err(AdminError::Changed(id.clone()));
     }
     store::set_registration(tx, id, registration).await?;
     let names = registration.grant_types().iter().map(|one| one.name());

@@ -330,6 +330,51 @@ async fn who_changes_something_else_of_a_product_is_not_in_the_way() {
 }
 
 #[tokio::test]
+async fn of_two_who_add_the_second_variant_the_later_is_told_of_the_option() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let product = teapot(&app).await;
+    let path = format!(
+        "/dashboard/products/{}/variants/new",
+        product["id"].as_str().unwrap()
+    );
+    let shown = form(&owner.get(&path).await.text(), &path);
+    let with = |option: &str, first: &str, second: &str| {
+        let mut form = shown.clone();
+        for (name, value) in [
+            ("option", option),
+            ("option.first", first),
+            ("option.second", second),
+        ] {
+            set(&mut form, name, value);
+        }
+        form
+    };
+    let saved = send(&mut owner, &path, &with("Size", "S", "M")).await;
+    assert_eq!(saved.status, 303, "{}", saved.text());
+    let mut late = with("Colour", "red", "blue");
+    set(&mut late, "barcode", "4006381333931");
+    let told = send(&mut owner, &path, &late).await;
+    assert_eq!(told.status, 412);
+    let page = told.text();
+    assert!(
+        page.contains("gave the product the option Size meanwhile")
+            && page.contains("“Colour: red, blue”")
+            && page.contains("value=\"4006381333931\""),
+        "{page}"
+    );
+    let mut again = form(&page, &path);
+    set(&mut again, "option.Size", "L");
+    let saved = send(&mut owner, &path, &again).await;
+    assert_eq!(saved.status, 303, "{}", saved.text());
+    let product = read(&app, &product["id"]).await;
+    assert_eq!(
+        product["variants"][2]["option_values"],
+        json!({ "Size": "L" })
+    );
+}
+
+#[tokio::test]
 async fn what_was_typed_outlives_the_product() {
     let app = TestApp::start().await;
     let mut owner = owner(&app).await;

@@ -1,6 +1,6 @@
 //! What programs call the API with, and how it is tried without them.
 
-use super::browser::{self, OWNER, PASSWORD};
+use super::browser::{self, Browser, OWNER, PASSWORD};
 use super::catalog::owner;
 use crate::app::TestApp;
 use axum::http::Method;
@@ -510,9 +510,40 @@ async fn settings_of_an_app_are_not_overwritten_unseen() {
     let again = super::catalog::form(&text, &path);
     let saved = super::catalog::send(&mut owner, &path, &again).await;
     assert_eq!(saved.status, 303, "{}", saved.text());
+    // What is as it was asked for already stands against nobody.
+    let twice = super::catalog::send(&mut owner, &path, &again).await;
+    assert_eq!(twice.status, 303, "{}", twice.text());
     let audit = owner.get("/dashboard/audit").await.text();
     assert!(
         audit.contains("redirect uris: https://a.example/cb → https://b.example/cb"),
         "{audit}"
     );
+}
+
+#[tokio::test]
+async fn of_two_who_save_the_settings_of_an_app_at_once_one_is_told() {
+    let app = TestApp::start().await;
+    let mut owner = owner(&app).await;
+    let (id, _) = app.credentials("orders:read").await;
+    let page = format!("/dashboard/credentials/{id}");
+    let path = format!("{page}/flows");
+    for round in 0..6 {
+        let shown = super::catalog::form(&owner.get(&page).await.text(), &path);
+        let mut tasks = tokio::task::JoinSet::new();
+        for one in ["a", "b"] {
+            let mut form = shown.clone();
+            let uri = format!("https://{one}.example/{round}");
+            super::catalog::set(&mut form, "redirect_uris", &uri);
+            if !form.iter().any(|(_, value)| value == "authorization_code") {
+                form.push(("grant_type".to_owned(), "authorization_code".to_owned()));
+            }
+            let mut other = Browser::new(&app);
+            other.cookies = owner.cookies.clone();
+            let path = path.clone();
+            tasks.spawn(async move { super::catalog::send(&mut other, &path, &form).await.status });
+        }
+        let mut statuses = tasks.join_all().await;
+        statuses.sort_unstable();
+        assert_eq!(statuses, [303, 422], "round {round}");
+    }
 }
