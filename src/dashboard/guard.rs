@@ -22,7 +22,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use http_body_util::BodyExt;
 use platform::clock::Timestamp;
-use platform::http::{Answered, ClientAddress, Problem, codes};
+use platform::http::{Answered, ClientAddress, Problem, codes, to_the_end};
 use platform::secrets::Secret;
 use serde_json::Value;
 use std::time::Duration;
@@ -209,26 +209,34 @@ async fn enter(
     request.extensions_mut().insert(visit.clone());
     request.extensions_mut().insert(Form(sent.fields.clone()));
     match gate.once {
-        Some(trace) => run_once(gate, visit, (&sent, trace), (request, next)).await,
+        Some(trace) => run_once(gate, visit, (sent, trace), (request, next)).await,
         None => Ok(next.run(request).await),
     }
 }
 
-/// The answer to a form that is taken once. One that was refused can be corrected and sent again.
+/// The answer to a form that is taken once. One that was refused can be corrected and sent again; one that was taken is
+/// carried out, though its browser has gone on.
 async fn run_once(
     gate: &Gate,
     visit: &Visit,
-    (sent, trace): (&Sent, Trace),
+    (sent, trace): (Sent, Trace),
     (request, next): (Request, Next),
 ) -> Result<Response> {
-    if let Some(refusal) = sent.take(&gate.app, visit, trace).await? {
-        return Ok(refusal);
-    }
-    let response = next.run(request).await;
-    if response.status().is_client_error() {
-        sent.give_back(&gate.app).await?;
-    }
-    Ok(response)
+    let (app, visit) = (gate.app.clone(), visit.clone());
+    let carried_out = to_the_end(async move {
+        if let Some(refusal) = sent.take(&app, &visit, trace).await? {
+            return Ok(refusal);
+        }
+        let response = next.run(request).await;
+        if response.status().is_client_error() {
+            sent.give_back(&app).await?;
+        }
+        Ok(response)
+    });
+    carried_out.await.unwrap_or_else(|| {
+        let detail = "the cause is in the server's log under the request id";
+        Err(Problem::new(&codes::INTERNAL, detail))
+    })
 }
 
 /// What to answer to who is not signed in: the way in, from which they get where they wanted to go.

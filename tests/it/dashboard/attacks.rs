@@ -406,6 +406,56 @@ async fn every_answer_forbids_what_the_pages_do_not_need() {
     assert!(!CONTENT_SECURITY_POLICY.contains("unsafe"));
 }
 
+/// A second press of the button lets browsers break off the first request: what was taken is carried out all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_that_was_taken_is_carried_out_though_its_browser_is_gone() {
+    let app = TestApp::start().await;
+    browser::set_up(&app).await;
+    let mut owner = Browser::new(&app);
+    owner.sign_in(OWNER, PASSWORD).await;
+    let path = "/dashboard/products/new";
+    let mut taken = 0;
+    for pause in 0..24 {
+        let token = owner.form_token().await;
+        let title = format!("Gone {pause:02}");
+        let request = axum::http::Request::post(path)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("sec-fetch-site", "same-origin")
+            .header("cookie", owner.cookie_header())
+            .body(axum::body::Body::from(
+                format!("form={token}&title={title}").replace(' ', "+"),
+            ))
+            .unwrap();
+        let address = std::net::IpAddr::from([127, 0, 0, 1]);
+        let stack = app.stack.clone();
+        let first = tokio::spawn(async move { stack.handle(request, address).await });
+        tokio::time::sleep(Duration::from_micros(150 * pause)).await;
+        first.abort();
+        let form = [("title", title.clone())];
+        let same = [("sec-fetch-site", "same-origin")];
+        let second = owner.post_with(path, &form, &token, &same).await;
+        taken += u64::from(second.status == 409);
+        assert!(matches!(second.status, 303 | 409), "{}", second.text());
+        // What goes on behind the browser's back is done in a moment.
+        let shown = format!(">{title}</a>");
+        let mut found = 0;
+        for _ in 0..100 {
+            found = owner
+                .get("/dashboard/products")
+                .await
+                .text()
+                .matches(&shown)
+                .count();
+            if found > 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(found, 1, "{title}, answered by {}", second.status);
+    }
+    assert!(taken > 0, "some were broken off after they were taken");
+}
+
 /// A body may take its time: what counts is who its sender is when it is there.
 #[tokio::test]
 async fn a_form_that_is_held_back_is_not_taken_from_who_was_closed_out_meanwhile() {

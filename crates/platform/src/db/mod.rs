@@ -95,7 +95,7 @@ pub async fn count_statements<F: Future>(future: F) -> (F::Output, u64) {
         .await
 }
 
-fn note_statements(count: u64) {
+pub(crate) fn note_statements(count: u64) {
     let _ = STATEMENTS.try_with(|cell| cell.set(cell.get() + count));
 }
 

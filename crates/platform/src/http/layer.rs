@@ -6,7 +6,7 @@ use super::network::{Network, client_address};
 use super::problem::{LoggedCode, Problem, codes};
 use super::recent::Recent;
 use crate::clock::Clock;
-use crate::db::count_statements;
+use crate::db::{count_statements, note_statements};
 use crate::id::new_request_id;
 use axum::Router;
 use axum::body::{Body, HttpBody};
@@ -76,6 +76,19 @@ pub fn current_request_id() -> Arc<str> {
     REQUEST_ID
         .try_with(Arc::clone)
         .unwrap_or_else(|_| Arc::from("none"))
+}
+
+/// Runs `future` to its end, also when its client goes away meanwhile: who answers a connection that breaks off stops
+/// otherwise, wherever it is. `None` when it panicked.
+pub async fn to_the_end<F>(future: F) -> Option<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let counted = REQUEST_ID.scope(current_request_id(), count_statements(future));
+    let (output, statements) = tokio::spawn(counted).await.ok()?;
+    note_statements(statements);
+    Some(output)
 }
 
 /// The whole HTTP face: the router and what surrounds it.

@@ -28,7 +28,9 @@ pub use cursor::CursorKey;
 pub use document::{Document, given};
 pub use endpoint::{Access, CheckQuery, Endpoint, Operation, delete, get, patch, post, put};
 pub use if_match::{IF_MATCH_PATTERN, IfMatch};
-pub use layer::{Answered, ClientAddress, ClientName, Front, RequestId, Stack, current_request_id};
+pub use layer::{
+    Answered, ClientAddress, ClientName, Front, RequestId, Stack, current_request_id, to_the_end,
+};
 pub use network::{Network, NetworkError};
 pub use page::{Page, PageQuery};
 pub use path::{Path, PathPair};
