@@ -226,7 +226,15 @@ pub async fn update(
         Err(problem) if problem.status() == StatusCode::NOT_FOUND => problem,
         Err(problem) => return Err(problem),
     };
-    let product = find(&app, &signed_in, &id).await?;
+    let product = match find(&app, &signed_in, &id).await {
+        Err(gone) if gone.status() == StatusCode::NOT_FOUND => {
+            let detail = "The product is not there any more, so nothing was saved.";
+            let (visit, status) = (&signed_in.visit, StatusCode::NOT_FOUND);
+            let to = (detail, "/dashboard/products");
+            return Ok(frame::message_to(visit, status, "The product is gone", to));
+        }
+        found => found?,
+    };
     if named(&product, &variant).is_err() {
         let page = VariantPage::of(&signed_in, product, "new")?;
         return Ok(anew(page, &edited));

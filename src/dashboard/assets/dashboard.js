@@ -60,11 +60,13 @@ for (const label of document.querySelectorAll("[data-all]")) {
   label.hidden = false;
 }
 
-// A form is sent once, however often its button is pressed.
+// A form is sent once, however often its button is pressed; again when nothing has come of it for a while.
+const SENT_MS = 5000;
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method !== "post") return;
   if (form.dataset.sent) event.preventDefault();
+  else setTimeout(() => delete form.dataset.sent, SENT_MS);
   form.dataset.sent = "yes";
 });
 addEventListener("pageshow", () => {

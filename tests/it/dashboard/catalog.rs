@@ -397,6 +397,16 @@ async fn what_was_typed_outlives_the_product() {
         page.contains("The product is not there any more, so nothing was saved"),
         "{page}"
     );
+    let variant = product["variants"][0]["id"].as_str().unwrap();
+    let of_variant = path.replace("/edit", &format!("/variants/{variant}"));
+    let told = send(
+        &mut owner,
+        &of_variant,
+        &[("version".to_owned(), "1".to_owned())],
+    )
+    .await;
+    assert_eq!(told.status, 404);
+    assert!(told.text().contains("so nothing was saved"));
     let anew = form(&page, "/dashboard/products/new");
     let made = send(&mut owner, "/dashboard/products/new", &anew).await;
     assert_eq!(made.status, 303, "{}", made.text());
