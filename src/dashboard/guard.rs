@@ -228,7 +228,8 @@ async fn run_once(
             return Ok(refusal);
         }
         let response = next.run(request).await;
-        if response.status().is_client_error() {
+        let refused = response.status().is_client_error();
+        if refused || Problem::is_of(&response, &codes::OVERLOADED) {
             sent.give_back(&app).await?;
         }
         Ok(response)

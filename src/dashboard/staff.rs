@@ -295,8 +295,10 @@ pub fn check_password(password: &str, email: &str) -> Result<(), &'static str> {
     let folded = password.to_lowercase();
     let whole = email.to_lowercase();
     // A letter or two are in every word.
-    let local = whole.split('@').next().filter(|local| local.len() > 2);
-    let local = local.unwrap_or(&whole).to_owned();
+    let parts = whole.split(|c: char| !c.is_alphanumeric());
+    let mut own: Vec<&str> = parts.filter(|part| part.len() > 2).collect();
+    own.push(&whole);
+    own.sort_by_key(|part| std::cmp::Reverse(part.len()));
     let mut characters: Vec<char> = folded.chars().collect();
     let count = characters.len();
     characters.sort_unstable();
@@ -309,7 +311,7 @@ pub fn check_password(password: &str, email: &str) -> Result<(), &'static str> {
         Err("Use more than four different characters.")
     } else if beside_common(&folded, &[]) < OWN_CHARS_MIN {
         Err("This is one of the first that is tried: four random words are better.")
-    } else if beside_common(&folded, &[&whole, &local]) < OWN_CHARS_MIN {
+    } else if beside_common(&folded, &own) < OWN_CHARS_MIN {
         Err("This is little more than your email address: four random words are better.")
     } else {
         Ok(())
@@ -347,6 +349,10 @@ mod tests {
             "abcdefghijkl",
         ] {
             assert!(check_password(bad, "grace@example.com").is_err(), "{bad}");
+        }
+        for bad in ["benannasmugs1", "annasmugs1234", "Ben@annasmugs.example"] {
+            let told = check_password(bad, "ben@annasmugs.example");
+            assert!(told.is_err(), "{bad}");
         }
         assert!(check_password(&"long enough".repeat(40), "a@b").is_err());
     }

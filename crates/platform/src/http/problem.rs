@@ -116,6 +116,12 @@ impl Problem {
         self.0.code
     }
 
+    /// Whether `response` is a problem of this code.
+    pub fn is_of(response: &Response, code: &Code) -> bool {
+        let logged = response.extensions().get::<LoggedCode>();
+        logged.is_some_and(|logged| logged.0 == code.code)
+    }
+
     /// What is wrong, in one sentence.
     pub fn detail(&self) -> &str {
         &self.0.detail
