@@ -110,12 +110,12 @@ const FRESH_ADMIN: Needs = Needs::Fresh(Role::Admin);
 
 const FIRST_CREDENTIALS: (&str, &str) = (
     "/dashboard/credentials",
-    "The shop is set up. If you did not copy the secret of its first credentials, rotate it there.",
+    "Its first credentials are in this list. If you did not copy their secret, rotate it there.",
 );
-const PRODUCT: (&str, &str) = ("/dashboard/products", "The product is in the list.");
+const PRODUCT: (&str, &str) = ("/dashboard/products", "Look for the product in the list.");
 const IMPORTED: (&str, &str) = (
     "/dashboard/products",
-    "What was imported is in the list of products, and the audit log has the counts.",
+    "Look for what was imported in the list; the audit log has the counts.",
 );
 const CHANGED: (&str, &str) = (
     "/dashboard/products",
@@ -123,15 +123,15 @@ const CHANGED: (&str, &str) = (
 );
 const CREDENTIALS: (&str, &str) = (
     "/dashboard/credentials",
-    "The credentials are in the list. If you did not copy their secret, rotate it there.",
+    "Look for the credentials in the list. If you did not copy their secret, rotate it there.",
 );
 const SECRET: (&str, &str) = (
     "/dashboard/credentials/{id}",
-    "The new secret is in the list of secrets. If you did not copy it, rotate once more: of three the oldest ends.",
+    "Look for the new secret there. If you did not copy it, rotate once more: of three the oldest ends.",
 );
 const INVITED: (&str, &str) = (
     "/dashboard/team",
-    "The account is in the list. If you did not copy its link, open the account and create another one.",
+    "Look for the account in the list. If you did not copy its link, open the account and create another one.",
 );
 const LINK: (&str, &str) = (
     "/dashboard/team/{id}",
@@ -146,10 +146,13 @@ const ORDER: (&str, &str) = (
     "/dashboard/orders/{id}",
     "Its page shows how the order is now.",
 );
-const DELETED: (&str, &str) = ("/dashboard/products", "The product is gone.");
+const DELETED: (&str, &str) = (
+    "/dashboard/products",
+    "Look whether the product is still in the list.",
+);
 const STOCK: (&str, &str) = (
     "/dashboard/products/{id}/stock/{variant}",
-    "The ledger shows it.",
+    "The ledger says what was changed.",
 );
 const ROLE: (&str, &str) = (
     "/dashboard/team/{id}",
@@ -157,9 +160,12 @@ const ROLE: (&str, &str) = (
 );
 const PASSWORD: (&str, &str) = (
     "/dashboard/security",
-    "The new password is the one that counts.",
+    "Sign in with the new password from now on.",
 );
-const VIEW: (&str, &str) = ("/dashboard", "The view is among the tabs of its list.");
+const VIEW: (&str, &str) = (
+    "/dashboard",
+    "Look for the view among the tabs of its list.",
+);
 
 /// Every page.
 pub fn routes() -> Vec<Route> {
