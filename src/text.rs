@@ -1,7 +1,7 @@
 //! Text that people read.
 
-/// Whether `text` stays within its line: no control characters, no separators of lines, nor marks that turn the direction of what stands around
-/// it (Unicode Standard Annex 9 §2), by which a name can be made to read as another one.
+/// Whether `text` stays within its line: no control characters, no separators of lines, nor marks that turn the
+/// direction of what stands around it (Unicode Standard Annex 9 §2), by which a name can be made to read as another one.
 ///
 /// And whether it shows anything, unless it is empty.
 pub fn is_line(text: &str) -> bool {
@@ -44,6 +44,10 @@ mod tests {
             "a\u{0}",
             "a\u{202e}b",
             "\u{2067}a",
+            " ",
+            "\u{200b}",
+            "\u{feff}\u{ad}",
+            "\u{3164}",
         ] {
             assert!(!is_line(other), "{other:?}");
         }

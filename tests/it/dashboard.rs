@@ -12,6 +12,7 @@ mod requests;
 mod shop;
 mod signing;
 mod team;
+mod together;
 mod work;
 
 use crate::app::TestApp;
