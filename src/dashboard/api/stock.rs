@@ -17,7 +17,7 @@ use crate::dashboard::visit::{Form, SignedIn};
 use crate::dashboard::wrong::Wrong;
 use crate::error::{Result, STOCK_CHANGED, not_found};
 use crate::products::inventory::api::{ListLevels, NewAdjustment, check, make};
-use crate::products::inventory::stock::{Level, LocationId, Movement};
+use crate::products::inventory::stock::{ADJUSTMENT_MAX, Level, LocationId, Movement};
 use crate::products::inventory::store as inventory;
 use crate::products::product::{Product, VariantId};
 use askama::Template;
@@ -215,9 +215,6 @@ pub async fn adjust(
     shown.page(problem.status(), typed, wrong).await
 }
 
-/// Most units of one adjustment, as the API has it.
-const UNITS_MAX: i64 = 1_000_000_000;
-
 /// The adjustment that the form describes. It always says what its page showed on the shelf, so that a form that is
 /// sent twice, or after somebody else's, is refused.
 fn wanted(variant: &str, typed: &Fields) -> Result<NewAdjustment> {
@@ -225,8 +222,11 @@ fn wanted(variant: &str, typed: &Fields) -> Result<NewAdjustment> {
         Problem::new(&codes::INVALID_BODY, detail).at(&format!("#/{field}"), "invalid", detail)
     };
     let least = i64::from(typed.get("how") != "count");
-    let units = whole(typed.get("units")).filter(|units| (least..=UNITS_MAX).contains(units));
-    let expected = format!("expected a whole number from {least} to 1,000,000,000");
+    let units = whole(typed.get("units")).filter(|units| (least..=ADJUSTMENT_MAX).contains(units));
+    let expected = format!(
+        "expected a whole number from {least} to {}",
+        count(ADJUSTMENT_MAX)
+    );
     let units = units.ok_or_else(|| refused("units", &expected))?;
     let (location, expected) = typed.get("location").split_once(':').unwrap_or_default();
     let location = LocationId::parse(location).unwrap_or_else(LocationId::main);

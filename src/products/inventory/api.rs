@@ -182,11 +182,11 @@ pub struct NewAdjustment {
     pub location_id: Option<LocationId>,
     /// So many more on the shelf, or fewer when below 0.
     #[serde(default)]
-    #[schemars(range(min = -1_000_000_000, max = 1_000_000_000))]
+    #[schemars(range(min = -ADJUSTMENT_MAX, max = ADJUSTMENT_MAX))]
     pub delta: Option<i64>,
     /// Counted: so many are on the shelf.
     #[serde(default)]
-    #[schemars(range(min = 0, max = 1_000_000_000))]
+    #[schemars(range(min = 0, max = ADJUSTMENT_MAX))]
     pub set_to: Option<i64>,
     /// Why, for the ledger: `damaged`, `stocktake`, a delivery note.
     #[schemars(length(min = 1, max = 200))]

@@ -35,6 +35,9 @@ pub struct Shortage {
 /// Most units that one level holds.
 pub const ON_HAND_MAX: i64 = 1_000_000_000_000;
 
+/// Most units of one adjustment.
+pub const ADJUSTMENT_MAX: i64 = 1_000_000_000;
+
 /// The counters of one variant at one location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counters {
